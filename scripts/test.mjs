@@ -1,11 +1,19 @@
-// Runs jest as ESM under the Node that ships with the project's dependencies.
-import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+// Runs jest as ESM. Some tests start the built server as a child process, so dist is brought up to date first (`--no-build` leaves it).
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { buildIfStale, root } from './build.mjs';
+import { newEnoughNode } from './node24.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-const jest = fileURLToPath(new URL('../node_modules/jest/bin/jest.js', import.meta.url));
-const { status } = spawnSync(process.execPath, ['--experimental-vm-modules', '--no-warnings', jest, ...process.argv.slice(2)], {
+await newEnoughNode();
+const args = process.argv.slice(2).filter((arg) => arg !== '--no-build');
+if (args.length === process.argv.length - 2 && !(await buildIfStale())) {
+  console.error('The build failed, so no test was run (`npm test -- --no-build` runs them against the last build).');
+  process.exit(1);
+}
+
+const jest = spawn(process.execPath, ['--experimental-vm-modules', '--no-warnings', join(root, 'node_modules/jest/bin/jest.js'), ...args], {
   cwd: root,
   stdio: 'inherit',
 });
-process.exit(status ?? 1);
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => jest.kill(signal));
+jest.once('exit', (code) => process.exit(code ?? 1));

@@ -1,0 +1,72 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { Type } from 'class-transformer';
+import { IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validator';
+import { InvalidCursor } from './request-errors.js';
+
+/** The query of every list: newest first, one page of `limit` rows at a time. */
+export class PageQueryDto {
+  /** Rows in a page. */
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(1)
+  @Max(100)
+  limit: number = 50;
+
+  /** The `next_cursor` of the page before; keep the filters the same. */
+  @IsOptional()
+  @IsString()
+  @MaxLength(500)
+  cursor?: string;
+}
+
+/** Rows of one page, and the id of its last row where another page follows. Ids are UUIDv7, so their order is the order of creation. */
+export interface Page<Row> {
+  rows: Row[];
+  nextAfter: string | null;
+}
+
+/** Takes `limit + 1` rows as read and says whether another page follows. */
+export function pageOf<Row extends { id: string }>(rows: Row[], limit: number): Page<Row> {
+  const page = rows.slice(0, limit);
+  return { rows: page, nextAfter: rows.length > limit ? (page.at(-1)?.id ?? null) : null };
+}
+
+/** The members every list answers beside its rows. */
+export class PageInfoDto {
+  limit: number;
+  /** Give it back as `cursor` to read on; null on the last page. */
+  next_cursor: string | null;
+  has_more: boolean;
+}
+
+/**
+ * Opaque cursors, authenticated with HMAC-SHA-256 over the position and the scope (tenant, list and filters),
+ * so that one minted for another tenant or another filter is refused instead of silently skipping rows.
+ */
+export class Cursors {
+  constructor(private readonly key: Buffer) {}
+
+  decode(cursor: string | undefined, scope: string): string | null {
+    if (cursor === undefined) return null;
+    const [id, mac] = Buffer.from(cursor, 'base64url').toString('utf8').split('|');
+    if (id === undefined || mac === undefined) throw new InvalidCursor();
+    const given = Buffer.from(mac, 'base64url');
+    const expected = this.sign(id, scope);
+    if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw new InvalidCursor();
+    return id;
+  }
+
+  pageInfo(page: Page<unknown>, limit: number, scope: string): PageInfoDto {
+    const next = page.nextAfter;
+    return { limit, next_cursor: next === null ? null : this.encode(next, scope), has_more: next !== null };
+  }
+
+  private encode(id: string, scope: string): string {
+    return Buffer.from(`${id}|${this.sign(id, scope).toString('base64url')}`).toString('base64url');
+  }
+
+  private sign(id: string, scope: string): Buffer {
+    return createHmac('sha256', this.key).update(`${scope}\n${id}`).digest().subarray(0, 16);
+  }
+}

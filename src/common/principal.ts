@@ -1,0 +1,62 @@
+import { createParamDecorator, SetMetadata, type ExecutionContext } from '@nestjs/common';
+
+/** What a key or a role may do, from the narrowest to the widest. */
+export const PERMISSIONS = ['read', 'write', 'ingest', 'process', 'search', 'admin'] as const;
+export type Permission = (typeof PERMISSIONS)[number];
+
+export const ROLES = ['VIEWER', 'USER', 'ADMIN'] as const;
+export type Role = (typeof ROLES)[number];
+
+export const PERMISSIONS_OF_ROLE: Readonly<Record<Role, readonly Permission[]>> = {
+  VIEWER: ['read', 'search'],
+  USER: PERMISSIONS,
+  ADMIN: PERMISSIONS,
+};
+
+export const TENANT_STATUSES = ['active', 'trial', 'suspended', 'inactive'] as const;
+export type TenantStatus = (typeof TENANT_STATUSES)[number];
+
+/** Who is asking, whichever of the two credentials was shown. */
+export interface Principal {
+  readonly tenantId: string;
+  readonly tenantStatus: TenantStatus;
+  readonly userId: string;
+  readonly role: Role;
+  readonly permissions: readonly Permission[];
+  /** Set when a person signed in. */
+  readonly sessionId: string | null;
+  /** Set when a program showed a key. */
+  readonly apiKeyId: string | null;
+  /** The databases a key is bound to; null means all of the tenant's. */
+  readonly databaseIds: readonly string[] | null;
+}
+
+/** The part of a request that the guards fill in. */
+export interface AuthenticatedRequest {
+  user?: Principal;
+}
+
+export const PUBLIC_ROUTE = 'morag:public';
+export const REQUIRED_PERMISSION = 'morag:permission';
+export const REQUIRED_ROLE = 'morag:role';
+export const OPEN_TO_SUSPENDED = 'morag:open-to-suspended';
+
+/** Answers without a credential, and ignores one that is sent. */
+export const Public = (): MethodDecorator & ClassDecorator => SetMetadata(PUBLIC_ROUTE, true);
+
+/** `authenticated` is any good credential; everything else is one of the six permissions. */
+export type RequiredPermission = Permission | 'authenticated';
+export const RequirePermission = (permission: RequiredPermission): MethodDecorator & ClassDecorator =>
+  SetMetadata(REQUIRED_PERMISSION, permission);
+
+/** Only for people with this role, whatever their permissions. */
+export const RequireRole = (role: Role): MethodDecorator & ClassDecorator => SetMetadata(REQUIRED_ROLE, role);
+
+/** Stays readable for a suspended tenant, so that it can learn that it is suspended. */
+export const OpenToSuspended = (): MethodDecorator => SetMetadata(OPEN_TO_SUSPENDED, true);
+
+export const CurrentPrincipal = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
+  const { user } = context.switchToHttp().getRequest<AuthenticatedRequest>();
+  if (!user) throw new Error('@CurrentPrincipal on a route that no guard protects');
+  return user;
+});

@@ -1,0 +1,75 @@
+import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { AppError } from './errors.js';
+import { MalformedRequest, PayloadTooLarge, UnsupportedMediaType } from './request-errors.js';
+
+class RouteNotFound extends AppError {
+  constructor() {
+    super({ status: 404, code: 'not_found', title: 'Not found', detail: 'There is nothing at this address. The routes are listed at /docs.' });
+  }
+}
+
+class InternalError extends AppError {
+  constructor() {
+    super({
+      status: 500,
+      code: 'internal_error',
+      title: 'Internal error',
+      detail: 'Something failed on our side and was logged under this request_id.',
+      retryable: true,
+    });
+  }
+}
+
+function statusOf(error: unknown): number | undefined {
+  if (error instanceof HttpException) return error.getStatus();
+  if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number') return error.statusCode;
+  return undefined;
+}
+
+/** Errors of the frameworks, told in our words: theirs name parsers and limits a caller never heard of. */
+function translate(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  const status = statusOf(error);
+  if (status === 404) return new RouteNotFound();
+  if (status === 413) return new PayloadTooLarge('1 MiB for JSON bodies; send files to /api/v1/ingest/file');
+  if (status === 415) return new UnsupportedMediaType('Send application/json, or multipart/form-data where a file is expected.');
+  if (status !== undefined && status >= 400 && status < 500) {
+    return new MalformedRequest('The body could not be read: check that it is whole, valid JSON and that Content-Type and Content-Length fit it.');
+  }
+  return new InternalError();
+}
+
+/** Turns every error into `application/problem+json` (RFC 9457), without stack, SQL or path. */
+@Catch()
+export class ProblemDetailsFilter implements ExceptionFilter {
+  private readonly logger = new Logger(ProblemDetailsFilter.name);
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
+    const reply = http.getResponse<FastifyReply>();
+    const problem = translate(error);
+    if (problem.status === 500) this.logger.error({ err: error, request_id: request.id }, 'unexpected error');
+    // A client that hung up cannot be answered; writing to it would only raise a second error.
+    if (reply.sent || request.raw.destroyed) return;
+    void reply
+      .status(problem.status)
+      .headers({ ...problem.headers, 'content-type': 'application/problem+json; charset=utf-8' })
+      .send(JSON.stringify(this.body(problem, request)));
+  }
+
+  private body(problem: AppError, request: FastifyRequest): Record<string, unknown> {
+    return {
+      type: problem.type,
+      title: problem.title,
+      status: problem.status,
+      detail: problem.message,
+      instance: request.url.split('?')[0],
+      code: problem.code,
+      request_id: request.id,
+      retryable: problem.retryable,
+      ...problem.members,
+    };
+  }
+}

@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto';
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { readEnv, StartupError, type Env } from './env.js';
+
+interface Secrets {
+  jwt: string;
+  sealing: string;
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+function prepareDataDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true });
+    const probe = path.join(directory, `.writable-${process.pid}`);
+    writeFileSync(probe, '', { flush: false });
+    rmSync(probe);
+  } catch (error) {
+    throw new StartupError(`DATA_DIR ${directory} cannot be written (${errorCode(error)}). Choose another directory or change its permissions.`);
+  }
+}
+
+/**
+ * Secrets that nobody configured, made once and kept with mode 0600.
+ * Created exclusively, so that of two processes starting at once one writes and the other reads.
+ */
+function generatedSecrets(directory: string): Secrets {
+  const file = path.join(directory, 'secrets.json');
+  const fresh: Secrets = { jwt: randomBytes(32).toString('base64url'), sealing: randomBytes(32).toString('base64url') };
+  try {
+    const staged = `${file}.${process.pid}`;
+    writeFileSync(staged, JSON.stringify(fresh), { mode: 0o600, flush: true });
+    try {
+      linkSync(staged, file);
+    } finally {
+      rmSync(staged);
+    }
+    return fresh;
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error;
+    return JSON.parse(readFileSync(file, 'utf8')) as Secrets;
+  }
+}
+
+/** Everything the modules may know about how this process was set up. */
+export class Config {
+  readonly dataDir: string;
+  readonly blobDir: string;
+  readonly docsEnabled: boolean;
+  readonly maxUploadBytes: number;
+  readonly jwtSecret: string;
+  readonly sealingKey: string;
+
+  constructor(readonly env: Env) {
+    this.dataDir = path.resolve(env.DATA_DIR);
+    prepareDataDirectory(this.dataDir);
+    this.blobDir = env.BLOB_STORE === undefined ? path.join(this.dataDir, 'blobs') : fileURLToPath(env.BLOB_STORE);
+    this.docsEnabled = env.DOCS_ENABLED ?? env.NODE_ENV !== 'production';
+    this.maxUploadBytes = env.MAX_UPLOAD_MB * 1024 * 1024;
+    const generated = env.JWT_SECRET === undefined || env.SEALING_KEY === undefined ? generatedSecrets(this.dataDir) : undefined;
+    this.jwtSecret = env.JWT_SECRET ?? generated!.jwt;
+    this.sealingKey = env.SEALING_KEY ?? generated!.sealing;
+  }
+
+  static fromEnvironment(): Config {
+    return new Config(readEnv());
+  }
+}

@@ -1,0 +1,105 @@
+import { z } from 'zod';
+
+/** One environment variable: how it is read, what it means, and what holds when it is unset. */
+interface Variable<Value> {
+  read(text: string | undefined): z.ZodSafeParseResult<Value>;
+  meaning: string;
+  /** As a person would write it; empty where nothing is assumed. */
+  fallback: string;
+  secret: boolean;
+}
+
+function withDefault<Schema extends z.ZodType>(schema: Schema, fallback: string, meaning: string): Variable<z.output<Schema>> {
+  return { read: (text) => schema.safeParse(text ?? fallback), meaning, fallback, secret: false };
+}
+
+function optional<Schema extends z.ZodType>(schema: Schema, meaning: string): Variable<z.output<Schema> | undefined> {
+  return { read: (text) => schema.optional().safeParse(text), meaning, fallback: '', secret: false };
+}
+
+function secret<Schema extends z.ZodType>(schema: Schema, meaning: string): Variable<z.output<Schema> | undefined> {
+  return { ...optional(schema, meaning), secret: true };
+}
+
+const integer = (minimum: number, maximum: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.number().min(minimum, `must be at least ${minimum}`).max(maximum, `must be at most ${maximum}`));
+const flag = z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true');
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+);
+const address = (...protocols: string[]) =>
+  z
+    .string()
+    .refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), `must start with ${protocols.map((name) => `${name}//`).join(' or ')}`);
+const oneOf = <const Values extends readonly string[]>(...values: Values) => z.enum(values, `must be one of: ${values.join(', ')}`);
+const text = z.string().min(1);
+const longSecret = z.string().min(32, 'must have at least 32 characters');
+
+/** Every variable the server reads. `--help`, the README and the start-up check are all made from this table. */
+export const VARIABLES = {
+  NODE_ENV: withDefault(oneOf('development', 'test', 'production'), 'development', '`production` demands secrets and hides /docs'),
+  PORT: withDefault(integer(0, 65535), '3000', 'port the API listens on'),
+  HOST: withDefault(text, '127.0.0.1', 'address the API listens on'),
+  ROLE: withDefault(oneOf('all', 'api', 'worker'), 'all', 'what this process does: answer requests, run jobs, or both'),
+  DATA_DIR: withDefault(text, './.data', 'embedded database, vectors, files and generated secrets'),
+  DATABASE_URL: secret(address('postgres:', 'postgresql:'), 'PostgreSQL (15 or newer) to use instead of the embedded one'),
+  DATABASE_POOL: withDefault(integer(2, 200), '10', 'database connections this process may hold for requests and jobs'),
+  BLOB_STORE: optional(address('file:'), 'where original files are kept: `file:///absolute/path` (unset: `blobs` in DATA_DIR)'),
+  JWT_SECRET: secret(longSecret, 'signs access tokens (unset: generated into DATA_DIR; required in production)'),
+  SEALING_KEY: secret(longSecret, 'authenticates list cursors (unset: generated into DATA_DIR; required in production)'),
+  ADMIN_EMAIL: withDefault(z.email('must be an e-mail address'), 'admin@morag.localhost', 'first administrator, made at the first start'),
+  ADMIN_PASSWORD: secret(z.string().min(8, 'must have at least 8 characters').max(128, 'must have at most 128 characters'), "the first administrator's password (unset: generated and printed once)"),
+  CORS_ORIGINS: withDefault(list, '', 'origins that a browser may call from, comma-separated'),
+  TRUSTED_PROXIES: withDefault(list, '', 'addresses or CIDRs whose X-Forwarded-For counts, comma-separated'),
+  OUTBOUND_ALLOW: withDefault(list, '', 'private host[:port]s that may be connected to, comma-separated'),
+  EMBEDDING_PROVIDER: withDefault(oneOf('hash', 'openai'), 'hash', '`hash` works offline; `openai` is any compatible endpoint'),
+  EMBEDDING_URL: optional(address('http:', 'https:'), 'base address of the endpoint, such as `https://api.openai.com/v1`'),
+  EMBEDDING_MODEL: optional(text, 'model name sent to the endpoint'),
+  EMBEDDING_API_KEY: secret(text, 'credential of the endpoint'),
+  EMBEDDING_DIMENSIONS: optional(integer(1, 16000), 'length of its vectors'),
+  MAX_UPLOAD_MB: withDefault(integer(1, 10240), '100', 'largest file accepted, in MiB'),
+  DOCS_ENABLED: optional(flag, 'Swagger UI at /docs and the document at /openapi.json (unset: true, but false in production)'),
+  LOG_LEVEL: withDefault(oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info', 'least important message that is logged'),
+};
+
+export type VariableName = keyof typeof VARIABLES;
+/** The validated environment. */
+export type Env = { readonly [Name in VariableName]: (typeof VARIABLES)[Name] extends Variable<infer Value> ? Value : never };
+
+/** A setting that stops the server from starting; its message is all that is shown. */
+export class StartupError extends Error {
+  override readonly name = 'StartupError';
+}
+
+const REQUIRED_IN_PRODUCTION: readonly VariableName[] = ['JWT_SECRET', 'SEALING_KEY'];
+
+/**
+ * Reads and checks all variables. An empty string counts as unset.
+ * @throws StartupError naming each wrong variable and what it must be
+ */
+export function readEnv(source: NodeJS.ProcessEnv = process.env): Env {
+  const problems: string[] = [];
+  const env: Record<string, unknown> = {};
+  for (const [name, variable] of Object.entries(VARIABLES)) {
+    const result = variable.read(source[name] || undefined);
+    if (result.success) env[name] = result.data;
+    else problems.push(`${name} ${result.error.issues[0]?.message ?? 'is invalid'}`);
+  }
+  if (env['NODE_ENV'] === 'production') {
+    for (const name of REQUIRED_IN_PRODUCTION) if (env[name] === undefined) problems.push(`${name} must be set in production`);
+  }
+  if (problems.length > 0) throw new StartupError(`${problems.join('; ')}. Run with --help to see every variable.`);
+  return env as Env;
+}
+
+/** The table as rows of text: name, default, meaning; secrets are marked. */
+export function describeVariables(): { name: string; fallback: string; meaning: string; secret: boolean }[] {
+  return Object.entries(VARIABLES).map(([name, { fallback, meaning, secret }]) => ({ name, fallback, meaning, secret }));
+}

@@ -1,0 +1,53 @@
+/**
+ * Turns text into vectors; its own injection token. One instance means one model, so vectors of two instances with a
+ * different `model` or `dimensions` must never meet in one collection.
+ */
+export abstract class Embedder {
+  /** Stored beside each database; a change of it calls for a reindex. */
+  abstract readonly model: string;
+  abstract readonly dimensions: number;
+  /** What lies beyond it may be ignored or refused by the model. */
+  abstract readonly maxInputTokens: number;
+
+  /**
+   * @returns one finite, non-zero vector of `dimensions` a text, in the order of `texts`
+   * @throws EmbeddingFailed; the signal's reason when that is aborted
+   */
+  abstract embedDocuments(texts: string[], signal?: AbortSignal): Promise<Float32Array[]>;
+
+  /** As `embedDocuments`, for models that embed a question differently from a passage. */
+  abstract embedQuery(text: string, signal?: AbortSignal): Promise<Float32Array>;
+}
+
+export type EmbeddingFailureCode =
+  | 'not_allowed'
+  | 'unauthorized'
+  | 'rejected'
+  | 'rate_limited'
+  | 'timeout'
+  | 'unavailable'
+  | 'invalid_response'
+  | 'dimension_mismatch';
+
+/** Says whether asking again can help, so that a job knows whether to retry; the provider's own words are in `cause`. */
+export class EmbeddingFailed extends Error {
+  constructor(
+    readonly code: EmbeddingFailureCode,
+    readonly permanent: boolean,
+    message: string,
+    cause?: unknown,
+  ) {
+    super(message, { cause });
+    this.name = new.target.name;
+  }
+}
+
+/** A model that answers in another size than configured would fill a collection with vectors nobody can search. */
+export class EmbeddingDimensionMismatch extends EmbeddingFailed {
+  constructor(
+    readonly expected: number,
+    readonly actual: number,
+  ) {
+    super('dimension_mismatch', true, `The embedding model answered with ${actual} dimensions, ${expected} are configured.`);
+  }
+}

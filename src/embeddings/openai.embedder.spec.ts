@@ -1,0 +1,175 @@
+import { createServer } from 'node:http';
+import type { IncomingHttpHeaders, Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Outbound } from '../outbound/outbound.js';
+import { EmbeddingDimensionMismatch, EmbeddingFailed } from './embedder.js';
+import { createEmbedder } from './embedder.factory.js';
+import { OpenAiEmbedder } from './openai.embedder.js';
+import type { OpenAiEmbedderOptions } from './openai.embedder.js';
+
+interface Asked {
+  url: string | undefined;
+  headers: IncomingHttpHeaders;
+  body: { model: string; input: string[]; encoding_format: string; dimensions?: number };
+}
+interface Answer {
+  status?: number;
+  headers?: Record<string, string>;
+  body: unknown;
+}
+
+let server: Server;
+let url: string;
+let outbound: Outbound;
+let asked: Asked[] = [];
+/** What the provider under test does; undefined lets the request hang. */
+let answer: (input: string[]) => Answer | undefined;
+
+const vectorsOf = (input: string[]) => input.map((text, index) => ({ index, embedding: [text.length, index, 1] }));
+const embedder = (options: Partial<OpenAiEmbedderOptions> = {}) =>
+  new OpenAiEmbedder({ url, model: 'test-model', dimensions: 3, apiKey: 'sk-test', outbound, ...options });
+const failure = (call: Promise<unknown>) => call.then(() => undefined, (error: unknown) => error as EmbeddingFailed);
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    let text = '';
+    request.on('data', (part: Buffer) => (text += part.toString()));
+    request.on('end', () => {
+      const body = JSON.parse(text) as Asked['body'];
+      asked.push({ url: request.url, headers: request.headers, body });
+      const reply = answer(body.input);
+      if (!reply) return;
+      const content = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body);
+      response.writeHead(reply.status ?? 200, { 'content-type': 'application/json', ...reply.headers }).end(content);
+    });
+  });
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+  const { port } = server.address() as AddressInfo;
+  url = `http://127.0.0.1:${port}/v1`;
+  outbound = new Outbound({ allow: [`127.0.0.1:${port}`] });
+});
+
+afterAll(async () => {
+  await outbound.close();
+  await new Promise((done) => server.close(done).closeAllConnections());
+});
+
+beforeEach(() => {
+  asked = [];
+  answer = (input) => ({ body: { data: vectorsOf(input) } });
+});
+
+it('asks for plain numbers with the key and puts vectors in the order of the texts', async () => {
+  answer = (input) => ({ body: { data: vectorsOf(input).reverse() } });
+  const vectors = await embedder().embedDocuments(['a', 'bb', 'ccc']);
+  expect(vectors).toEqual([[1, 0, 1], [2, 1, 1], [3, 2, 1]].map((numbers) => Float32Array.from(numbers)));
+  expect(asked[0]).toMatchObject({ url: '/v1/embeddings', body: { model: 'test-model', encoding_format: 'float' } });
+  expect(asked[0]!.headers.authorization).toBe('Bearer sk-test');
+  expect(asked[0]!.body.dimensions).toBeUndefined();
+});
+
+it('splits by count and by estimated tokens', async () => {
+  const many = Array.from({ length: 600 }, (_, at) => `text ${at}`);
+  expect(await embedder().embedDocuments(many)).toHaveLength(600);
+  expect(asked.map(({ body }) => body.input.length)).toEqual([256, 256, 88]);
+  asked = [];
+  await embedder({ batchTokens: 100 }).embedDocuments(['x'.repeat(240), 'y'.repeat(240), 'z'.repeat(30), 'w'.repeat(900)]);
+  expect(asked.map(({ body }) => body.input.length)).toEqual([1, 2, 1]);
+});
+
+it('halves a batch that the server finds too large, keeping the order', async () => {
+  answer = (input) => (input.length > 4 ? { status: 422, body: { error: 'batch size' } } : { body: { data: vectorsOf(input) } });
+  const texts = Array.from({ length: 10 }, (_, at) => 'x'.repeat(at + 1));
+  expect((await embedder().embedDocuments(texts)).map((vector) => vector[0])).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+});
+
+it('waits as Retry-After says and succeeds', async () => {
+  const replies: Answer[] = [{ status: 429, headers: { 'retry-after': '0' }, body: { error: { message: 'slow down' } } }];
+  answer = (input) => replies.shift() ?? { body: { data: vectorsOf(input) } };
+  expect(await embedder().embedQuery('a')).toHaveLength(3);
+  expect(asked).toHaveLength(2);
+});
+
+it('gives up on 429 as something to try later', async () => {
+  answer = () => ({ status: 429, headers: { 'retry-after-ms': '1' }, body: {} });
+  const error = await failure(embedder({ maxRetries: 1 }).embedQuery('a'));
+  expect(error).toMatchObject({ name: 'EmbeddingFailed', code: 'rate_limited', permanent: false });
+});
+
+it.each([
+  [401, 'unauthorized', true],
+  [404, 'rejected', true],
+  [503, 'unavailable', false],
+])('turns %i into %s', async (status, code, permanent) => {
+  answer = () => ({ status, body: { error: { message: 'sk-test is wrong' } } });
+  const error = await failure(embedder({ maxRetries: 0 }).embedQuery('a'));
+  expect(error).toBeInstanceOf(EmbeddingFailed);
+  expect(error).toMatchObject({ code, permanent });
+  expect(error!.message).not.toContain('sk-test');
+  expect(asked).toHaveLength(1);
+});
+
+it('refuses vectors of another size for good', async () => {
+  const error = await failure(embedder({ dimensions: 4 }).embedQuery('a'));
+  expect(error).toBeInstanceOf(EmbeddingDimensionMismatch);
+  expect(error).toMatchObject({ expected: 4, actual: 3, permanent: true });
+});
+
+it.each([
+  ['too few vectors', { data: [] }],
+  ['a repeated index', { data: [0, 0].map((index) => ({ index, embedding: [1, 2, 3] })) }],
+  ['an index out of range', { data: [0, 7].map((index) => ({ index, embedding: [1, 2, 3] })) }],
+  ['base64', { data: [0, 1].map((index) => ({ index, embedding: 'AACAPw==' })) }],
+  ['text for numbers', { data: [0, 1].map((index) => ({ index, embedding: ['x', 2, 3] })) }],
+  ['null', null],
+  ['broken JSON', '{"data": ['],
+])('refuses %s', async (_kind, body) => {
+  answer = () => ({ body });
+  expect(await failure(embedder().embedDocuments(['a', 'b']))).toMatchObject({ code: 'invalid_response' });
+});
+
+it('ends an attempt that hangs, by its own clock or by that of the client', async () => {
+  answer = () => undefined;
+  expect(await failure(embedder({ timeoutMs: 50, maxRetries: 0 }).embedQuery('a'))).toMatchObject({ code: 'timeout', permanent: false });
+  const impatient = new Outbound({ allow: ['127.0.0.1'], totalTimeoutMs: 50 });
+  expect(await failure(embedder({ outbound: impatient, maxRetries: 0 }).embedQuery('a'))).toMatchObject({ code: 'timeout' });
+  await impatient.close();
+});
+
+it('stops with the reason of the caller', async () => {
+  const stop = new AbortController();
+  answer = () => (stop.abort(new Error('enough')), undefined);
+  await expect(embedder().embedQuery('a', stop.signal)).rejects.toThrow('enough');
+});
+
+it('never reaches a private address that was not named', async () => {
+  const strict = new Outbound();
+  const error = await failure(embedder({ outbound: strict, maxRetries: 0 }).embedQuery('a'));
+  expect(error).toMatchObject({ code: 'not_allowed', permanent: true });
+  expect(asked).toHaveLength(0);
+  await strict.close();
+});
+
+describe('createEmbedder', () => {
+  it('allows the endpoint the operator has configured', async () => {
+    const own = createEmbedder({ provider: 'openai', url, model: 'm', dimensions: 3, outboundAllow: [] });
+    expect(await own.embedQuery('a')).toHaveLength(3);
+  });
+
+  it('knows the sizes of OpenAI models', () => {
+    expect(createEmbedder({ provider: 'openai', apiKey: 'k', outboundAllow: [] })).toMatchObject({
+      model: 'text-embedding-3-small',
+      dimensions: 1536,
+    });
+    expect(createEmbedder({ provider: 'hash', outboundAllow: [] })).toMatchObject({ model: 'local-lexical-1024', dimensions: 1024 });
+  });
+
+  it.each([
+    ['EMBEDDING_API_KEY', {}],
+    ['EMBEDDING_MODEL', { url: 'http://tei:80' }],
+    ['EMBEDDING_DIMENSIONS', { url: 'http://tei:80', model: 'bge' }],
+    ['EMBEDDING_URL', { url: 'tei:80', model: 'bge', dimensions: 3 }],
+  ])('names %s when it is missing or wrong', (name, options) => {
+    expect(() => createEmbedder({ provider: 'openai', outboundAllow: [], ...options })).toThrow(name);
+  });
+});

@@ -1,0 +1,161 @@
+import OpenAI from 'openai';
+import type { Outbound } from '../outbound/outbound.js';
+import { UrlNotAllowed, UrlTimedOut, UrlTooLarge } from '../outbound/outbound.errors.js';
+import { Embedder, EmbeddingDimensionMismatch, EmbeddingFailed } from './embedder.js';
+
+export interface OpenAiEmbedderOptions {
+  /** The base, such as `https://api.openai.com/v1`. */
+  url: string;
+  model: string;
+  dimensions: number;
+  /** Local servers mostly want none. */
+  apiKey?: string;
+  /** Its `allow` list must name the operator's own endpoint when that is private. */
+  outbound: Outbound;
+  maxInputTokens?: number;
+  /** Texts in one request; 256. */
+  batchSize?: number;
+  /** Estimated tokens in one request; 100,000, a third of what OpenAI takes. */
+  batchTokens?: number;
+  /** Of one attempt; 60 s. */
+  timeoutMs?: number;
+  /** After the first attempt, obeying Retry-After; 3. */
+  maxRetries?: number;
+}
+
+/** Speaks to any server with OpenAI's `/embeddings`, hosted or beside us (vLLM, TEI, Ollama, LM Studio). */
+export class OpenAiEmbedder extends Embedder {
+  override readonly model: string;
+  override readonly dimensions: number;
+  override readonly maxInputTokens: number;
+  private readonly client: OpenAI;
+  private readonly batchSize: number;
+  private readonly batchTokens: number;
+
+  constructor(options: OpenAiEmbedderOptions) {
+    super();
+    this.model = options.model;
+    this.dimensions = options.dimensions;
+    this.maxInputTokens = options.maxInputTokens ?? 8191;
+    this.batchSize = Math.min(options.batchSize ?? 256, 256);
+    this.batchTokens = options.batchTokens ?? 100_000;
+    this.client = new OpenAI({
+      baseURL: options.url,
+      // The client refuses to start without one.
+      apiKey: options.apiKey ?? 'none',
+      // Otherwise read from the environment, where they may belong to another program.
+      organization: null,
+      project: null,
+      fetch: options.outbound.fetch,
+      timeout: options.timeoutMs ?? 60_000,
+      maxRetries: options.maxRetries ?? 3,
+      logLevel: 'off',
+    });
+  }
+
+  override async embedDocuments(texts: string[], signal?: AbortSignal): Promise<Float32Array[]> {
+    const vectors: Float32Array[] = [];
+    for (const batch of this.batches(texts)) vectors.push(...(await this.embedBatch(batch, signal)));
+    return vectors;
+  }
+
+  override async embedQuery(text: string, signal?: AbortSignal): Promise<Float32Array> {
+    const [vector] = await this.embedBatch([text], signal);
+    return vector!;
+  }
+
+  private *batches(texts: string[]): Generator<string[]> {
+    let batch: string[] = [];
+    let tokens = 0;
+    for (const text of texts) {
+      const cost = Math.ceil(Buffer.byteLength(text) / 3);
+      if (batch.length === this.batchSize || (batch.length > 0 && tokens + cost > this.batchTokens)) {
+        yield batch;
+        batch = [];
+        tokens = 0;
+      }
+      batch.push(text);
+      tokens += cost;
+    }
+    if (batch.length > 0) yield batch;
+  }
+
+  private async embedBatch(batch: string[], signal?: AbortSignal): Promise<Float32Array[]> {
+    signal?.throwIfAborted();
+    try {
+      return await this.request(batch, signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      // Servers have limits of their own (TEI takes 32 texts by default) and no way to tell them beforehand.
+      const tooLarge = error instanceof OpenAI.APIError && (error.status === 413 || error.status === 422);
+      if (!tooLarge || batch.length === 1) throw toEmbeddingFailed(error);
+    }
+    const half = Math.ceil(batch.length / 2);
+    const first = await this.embedBatch(batch.slice(0, half), signal);
+    return [...first, ...(await this.embedBatch(batch.slice(half), signal))];
+  }
+
+  private async request(batch: string[], signal?: AbortSignal): Promise<Float32Array[]> {
+    const answer = await this.client.embeddings.create(
+      {
+        model: this.model,
+        // OpenAI refuses the empty string.
+        input: batch.map((text) => text || ' '),
+        // Many compatible servers do not know base64, the client's own default.
+        encoding_format: 'float',
+        // Only this family can shorten its vectors; elsewhere the parameter is refused.
+        ...(this.model.startsWith('text-embedding-3') ? { dimensions: this.dimensions } : {}),
+      },
+      { signal },
+    );
+    return this.inOrder((answer as { data?: unknown } | null)?.data, batch.length);
+  }
+
+  /** The order of `data` is not promised, its `index` is. */
+  private inOrder(data: unknown, count: number): Float32Array[] {
+    if (!Array.isArray(data) || data.length !== count) throw invalid(`answered another number of vectors than ${count}`);
+    const vectors = new Array<Float32Array | undefined>(count);
+    for (const { index, embedding } of data as { index?: unknown; embedding?: unknown }[]) {
+      if (!Number.isInteger(index) || !Array.isArray(embedding)) throw invalid('answered no list of numbers with an index');
+      if (embedding.length !== this.dimensions) throw new EmbeddingDimensionMismatch(this.dimensions, embedding.length);
+      const vector = Float32Array.from(embedding as number[]);
+      if (!vector.every(Number.isFinite)) throw invalid('answered something that is not a number');
+      vectors[index as number] = vector;
+    }
+    return Array.from({ length: count }, (_, at) => vectors[at] ?? missing(at));
+  }
+}
+
+function missing(index: number): never {
+  throw invalid(`left out the text at ${index}`);
+}
+
+function invalid(what: string, cause?: unknown): EmbeddingFailed {
+  return new EmbeddingFailed('invalid_response', false, `The embedding server ${what}.`, cause);
+}
+
+function toEmbeddingFailed(error: unknown): unknown {
+  if (error instanceof EmbeddingFailed) return error;
+  if (error instanceof OpenAI.APIError && error.status !== undefined) return toRefusal(error.status, error);
+  const root = error instanceof OpenAI.APIConnectionError && error.cause !== undefined ? error.cause : error;
+  if (root instanceof OpenAI.APIConnectionTimeoutError || root instanceof UrlTimedOut) {
+    return new EmbeddingFailed('timeout', false, 'The embedding server did not answer in time.', error);
+  }
+  if (root instanceof UrlNotAllowed && !root.transient) {
+    return new EmbeddingFailed('not_allowed', true, 'The address of the embedding server may not be used here.', error);
+  }
+  if (root instanceof SyntaxError || root instanceof UrlTooLarge) return invalid('answered something unreadable', error);
+  // fetch says TypeError for a connection that broke off within the body.
+  if (error instanceof OpenAI.APIConnectionError || root instanceof TypeError) {
+    return new EmbeddingFailed('unavailable', false, 'The embedding server cannot be reached.', error);
+  }
+  return error;
+}
+
+function toRefusal(status: number, cause: unknown): EmbeddingFailed {
+  const message = `The embedding server answered ${status}.`;
+  if (status === 401 || status === 403) return new EmbeddingFailed('unauthorized', true, message, cause);
+  if (status === 429) return new EmbeddingFailed('rate_limited', false, message, cause);
+  if (status === 408 || status === 409 || status >= 500) return new EmbeddingFailed('unavailable', false, message, cause);
+  return new EmbeddingFailed('rejected', true, message, cause);
+}

@@ -1,0 +1,122 @@
+import pg from 'pg';
+import { DataSource } from 'typeorm';
+import { StartupError } from '../config/env.js';
+import { migrationOptions } from './data-source.js';
+
+/** Fixes to the planner and to row level security that isolation relies on. */
+const OLDEST_SAFE_MINOR: Readonly<Record<number, number>> = { 15: 14, 16: 10, 17: 6 };
+const ROLES = ['morag_owner', 'morag_app', 'morag_system'] as const;
+/** Any constant will do, as long as every process that migrates uses the same. */
+const MIGRATION_LOCK = 7_120_321_604_511;
+
+interface LoginRole {
+  name: string;
+  version: number;
+  superuser: boolean;
+  bypassesRls: boolean;
+  inherits: boolean;
+}
+
+async function describeLogin(client: pg.Client): Promise<LoginRole> {
+  const { rows } = await client.query<LoginRole>(
+    `SELECT rolname AS name, current_setting('server_version_num')::int AS version, rolsuper AS superuser,
+            rolbypassrls AS "bypassesRls", rolinherit AS inherits FROM pg_roles WHERE rolname = current_user`,
+  );
+  return rows[0]!;
+}
+
+function refuseOldServer(version: number): void {
+  const major = Math.floor(version / 10_000);
+  const oldest = OLDEST_SAFE_MINOR[major];
+  if (major < 15 || (oldest !== undefined && version % 10_000 < oldest)) {
+    throw new StartupError(`PostgreSQL ${major}.${version % 10_000} is too old: use at least 15.14, 16.10, 17.6 or 18.`);
+  }
+}
+
+/** Makes the three roles of the house and lets the login role become each, without inheriting any right from them. */
+async function ensureRoles(client: pg.Client, login: LoginRole): Promise<void> {
+  for (const role of ROLES) {
+    // Roles belong to the whole server: another database's process may be making them at this moment.
+    await client.query(`DO $$ BEGIN
+      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${role}') THEN CREATE ROLE ${role} NOLOGIN NOINHERIT; END IF;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`);
+    const privilege = login.version >= 160_000 ? 'SET' : 'MEMBER';
+    const { rows } = await client.query<{ held: boolean }>('SELECT pg_has_role(current_user, $1, $2) AS held', [role, privilege]);
+    if (!rows[0]?.held) {
+      await client.query(`GRANT ${role} TO CURRENT_USER${login.version >= 160_000 ? ' WITH INHERIT FALSE, SET TRUE' : ''}`);
+    }
+  }
+  if (login.version < 160_000 && login.inherits && !login.superuser) await client.query('ALTER ROLE CURRENT_USER NOINHERIT');
+}
+
+async function openSchema(client: pg.Client): Promise<void> {
+  await client.query(`DO $$ BEGIN
+    EXECUTE format('GRANT CREATE, CONNECT ON DATABASE %I TO morag_owner', current_database());
+    EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+  END $$`);
+  await client.query('REVOKE CREATE ON SCHEMA public FROM PUBLIC');
+  await client.query('GRANT USAGE, CREATE ON SCHEMA public TO morag_owner');
+  await client.query('GRANT USAGE ON SCHEMA public TO morag_app, morag_system');
+}
+
+function explain(error: unknown, login: string): unknown {
+  if (!(error instanceof Error && 'code' in error && error.code === '42501')) return error;
+  return new StartupError(
+    `DATABASE_URL logs in as "${login}", which may not prepare the database (${error.message}). ` +
+      `Let it own the database and create roles: ALTER DATABASE … OWNER TO ${login}; ALTER ROLE ${login} CREATEROLE NOINHERIT;`,
+  );
+}
+
+export interface SetupOptions {
+  /** Refuse a login that no policy binds, instead of warning about it. */
+  production: boolean;
+  warn(message: string): void;
+}
+
+/**
+ * Brings roles and schema up to date; safe to run in several processes at once.
+ * @throws StartupError when the server is too old or the login role may not do it
+ */
+export async function setUpDatabase(url: string, options: SetupOptions): Promise<void> {
+  const client = new pg.Client({ connectionString: url, application_name: 'morag-setup', connectionTimeoutMillis: 5000 });
+  await connectOrExplain(client, url);
+  try {
+    await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    const login = await describeLogin(client);
+    refuseOldServer(login.version);
+    if (login.superuser || login.bypassesRls) {
+      const warning = `DATABASE_URL logs in as "${login.name}", which no row level security binds. Use a role that is neither superuser nor BYPASSRLS.`;
+      if (options.production) throw new StartupError(warning);
+      options.warn(warning);
+    }
+    try {
+      await ensureRoles(client, login);
+      await openSchema(client);
+    } catch (error) {
+      throw explain(error, login.name);
+    }
+    await migrate(url);
+  } finally {
+    await client.end();
+  }
+}
+
+async function connectOrExplain(client: pg.Client, url: string): Promise<void> {
+  try {
+    await client.connect();
+  } catch (error) {
+    const { host, pathname } = new URL(url);
+    const reason = error instanceof Error ? error.message || ('code' in error ? String(error.code) : error.name) : String(error);
+    throw new StartupError(`The database${pathname.replace('/', ' ')} at ${host} cannot be reached (${reason}). Check DATABASE_URL.`);
+  }
+}
+
+async function migrate(url: string): Promise<void> {
+  const dataSource = new DataSource(migrationOptions(url));
+  await dataSource.initialize();
+  try {
+    await dataSource.runMigrations();
+  } finally {
+    await dataSource.destroy();
+  }
+}

@@ -1,0 +1,41 @@
+import { QueryFailedError } from 'typeorm';
+import { ServiceUnavailable, MalformedRequest } from '../common/request-errors.js';
+
+/** Connection lost, refused or full: PostgreSQL classes 08, 53 and 57P, and the socket errors of Node. */
+const AWAY = /^(08\d{3}|53\d{3}|57P0[1-5]|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|EAI_AGAIN)$/;
+/** node-postgres gives these no code. */
+const AWAY_MESSAGES = /timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error|pool is draining|Cannot use a pool after calling end/i;
+/** Text that PostgreSQL cannot hold: NUL, or a lone surrogate. */
+const UNSTORABLE_TEXT = /^(22021|22P05)$/;
+
+/** The database is away or out of connections. Nothing was changed. */
+export class DatabaseUnavailable extends ServiceUnavailable {
+  constructor() {
+    super('database_unavailable', 'The database does not answer. Nothing was changed; try again in a moment.', 1);
+  }
+}
+
+export class UnstorableText extends MalformedRequest {
+  constructor() {
+    super('A text contains a NUL or an unpaired surrogate, which cannot be stored.');
+  }
+}
+
+function codeOf(error: unknown): string {
+  const cause: unknown = error instanceof QueryFailedError ? error.driverError : error;
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+}
+
+/** Whether the error is a violation of this unique index or constraint. */
+export function violates(error: unknown, constraint: string): boolean {
+  const cause: unknown = error instanceof QueryFailedError ? error.driverError : error;
+  return cause instanceof Error && 'constraint' in cause && cause.constraint === constraint;
+}
+
+/** Errors that say nothing about the work itself become ones a client can act on; all others stay as they are. */
+export function translatePostgresError(error: unknown): unknown {
+  const code = codeOf(error);
+  if (AWAY.test(code) || (error instanceof Error && AWAY_MESSAGES.test(error.message))) return new DatabaseUnavailable();
+  if (UNSTORABLE_TEXT.test(code)) return new UnstorableText();
+  return error;
+}

@@ -1,0 +1,62 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import { translatePostgresError } from './postgres-errors.js';
+
+declare const tenantBrand: unique symbol;
+declare const systemBrand: unique symbol;
+
+/** An open transaction that sees and changes one tenant's rows only. */
+export interface TenantTx {
+  readonly [tenantBrand]: true;
+  readonly tenantId: string;
+  readonly manager: EntityManager;
+}
+
+/** An open transaction that crosses tenants: signing in, administration, the worker's claims. */
+export interface SystemTx {
+  readonly [systemBrand]: true;
+  readonly manager: EntityManager;
+}
+
+export type AnyTx = TenantTx | SystemTx;
+
+const STATEMENT_TIMEOUT = '30s';
+const IDLE_TIMEOUT = '15s';
+const BEGIN_CONTEXT = `SELECT set_config('role', $1, true), set_config('app.tenant_id', $2, true),
+  set_config('statement_timeout', '${STATEMENT_TIMEOUT}', true), set_config('idle_in_transaction_session_timeout', '${IDLE_TIMEOUT}', true)`;
+
+/**
+ * The only way to the database. Role and tenant are set for the transaction alone, so a pooled connection
+ * (also one of PgBouncer in transaction mode) never carries them on to another request.
+ */
+@Injectable()
+export class Transactions {
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** Runs `work` in one transaction under the tenant's row level security. No network call belongs inside. */
+  forTenant<T>(tenantId: string, work: (tx: TenantTx) => Promise<T>): Promise<T> {
+    return this.run('morag_app', tenantId, (manager) => work({ tenantId, manager } as TenantTx));
+  }
+
+  /** Runs `work` in one transaction that may touch every tenant. Each use is a deliberate exception. */
+  forSystem<T>(work: (tx: SystemTx) => Promise<T>): Promise<T> {
+    return this.run('morag_system', '', (manager) => work({ manager } as SystemTx));
+  }
+
+  private async run<T>(role: string, tenantId: string, work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    const runner = this.dataSource.createQueryRunner();
+    try {
+      await runner.startTransaction();
+      await runner.query(BEGIN_CONTEXT, [role, tenantId]);
+      const result = await work(runner.manager);
+      await runner.commitTransaction();
+      return result;
+    } catch (error) {
+      // A rollback over a broken connection fails too; the first error is the one that tells why.
+      if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
+      throw translatePostgresError(error);
+    } finally {
+      await runner.release();
+    }
+  }
+}
