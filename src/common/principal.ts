@@ -27,6 +27,8 @@ export interface Principal {
   readonly sessionId: string | null;
   /** Set when a program showed a key. */
   readonly apiKeyId: string | null;
+  /** Address ranges a key works from; empty means everywhere. */
+  readonly allowedIps: readonly string[];
   /** The databases a key is bound to; null means all of the tenant's. */
   readonly databaseIds: readonly string[] | null;
 }
@@ -44,8 +46,8 @@ export const OPEN_TO_SUSPENDED = 'morag:open-to-suspended';
 /** Answers without a credential, and ignores one that is sent. */
 export const Public = (): MethodDecorator & ClassDecorator => SetMetadata(PUBLIC_ROUTE, true);
 
-/** `authenticated` is any good credential; everything else is one of the six permissions. */
-export type RequiredPermission = Permission | 'authenticated';
+/** `authenticated` is any good credential, `session` a person who signed in; everything else is one of the six permissions. */
+export type RequiredPermission = Permission | 'authenticated' | 'session';
 export const RequirePermission = (permission: RequiredPermission): MethodDecorator & ClassDecorator =>
   SetMetadata(REQUIRED_PERMISSION, permission);
 

@@ -43,7 +43,6 @@ export function createEmbedder(options: EmbedderOptions): Embedder {
   if (!dimensions) throw new Error(`EMBEDDING_DIMENSIONS is needed for the model "${model}".`);
 
   const own = `${target.host.includes(':') ? `[${target.host}]` : target.host}:${target.port}`;
-  // A server without a graphics card may take a minute for a batch, and 256 vectors as decimal text may reach 20 MB.
-  const outbound = new Outbound({ allow: [...options.outboundAllow, own], totalTimeoutMs: 90_000, maxBytes: 64 * 1024 * 1024 });
+  const outbound = new Outbound({ allow: [...options.outboundAllow, own] });
   return new OpenAiEmbedder({ url, model, dimensions, apiKey: options.apiKey, outbound });
 }

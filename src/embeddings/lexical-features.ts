@@ -6,7 +6,8 @@ export type FeatureSink = (hash: number, weight: number) => void;
 const WORD = /[\p{L}\p{N}]+/gu;
 const ENGLISH = /^[a-z]+$/;
 /** Scripts written without spaces: one "word" is a whole clause, so its short grams carry the meaning. */
-const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+const UNSPACED =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
 const STOP_WORDS = new Set(
   (
     'a an and are as at be been but by can could did do does for from had has have he her his how i if in into is it its ' +
@@ -15,9 +16,9 @@ const STOP_WORDS = new Set(
   ).split(' '),
 );
 const STOP_WORD_WEIGHT = 0.1;
-const BIGRAM_WEIGHT = 0.5;
-/** The grams of one word weigh together about half as much as its stem, so a typo costs half, not all. */
-const GRAMS_WEIGHT = Math.SQRT1_2;
+const BIGRAM_WEIGHT = 0.4;
+/** All grams of one word together; above the stem's 1, or a misspelt word, which shares few, drowns in collisions. */
+const GRAMS_WEIGHT = 1.5;
 
 /** Separate hash spaces, so that the stem "cat" and the gram "cat" are different features. */
 const STEM = 0x5eed01;

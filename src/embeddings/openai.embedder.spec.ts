@@ -128,12 +128,11 @@ it.each([
   expect(await failure(embedder().embedDocuments(['a', 'b']))).toMatchObject({ code: 'invalid_response' });
 });
 
-it('ends an attempt that hangs, by its own clock or by that of the client', async () => {
+it('ends an attempt that hangs', async () => {
   answer = () => undefined;
-  expect(await failure(embedder({ timeoutMs: 50, maxRetries: 0 }).embedQuery('a'))).toMatchObject({ code: 'timeout', permanent: false });
-  const impatient = new Outbound({ allow: ['127.0.0.1'], totalTimeoutMs: 50 });
-  expect(await failure(embedder({ outbound: impatient, maxRetries: 0 }).embedQuery('a'))).toMatchObject({ code: 'timeout' });
-  await impatient.close();
+  const error = await failure(embedder({ timeoutMs: 50, maxRetries: 1 }).embedQuery('a'));
+  expect(error).toMatchObject({ code: 'timeout', permanent: false });
+  expect(asked).toHaveLength(2);
 });
 
 it('stops with the reason of the caller', async () => {

@@ -17,11 +17,14 @@ export interface OpenAiEmbedderOptions {
   batchSize?: number;
   /** Estimated tokens in one request; 100,000, a third of what OpenAI takes. */
   batchTokens?: number;
-  /** Of one attempt; 60 s. */
+  /** Of one attempt, to the last byte; 60 s. */
   timeoutMs?: number;
   /** After the first attempt, obeying Retry-After; 3. */
   maxRetries?: number;
 }
+
+/** 256 vectors of 4,096 numbers written out take about 25 MB. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
 /** Speaks to any server with OpenAI's `/embeddings`, hosted or beside us (vLLM, TEI, Ollama, LM Studio). */
 export class OpenAiEmbedder extends Embedder {
@@ -39,6 +42,7 @@ export class OpenAiEmbedder extends Embedder {
     this.maxInputTokens = options.maxInputTokens ?? 8191;
     this.batchSize = Math.min(options.batchSize ?? 256, 256);
     this.batchTokens = options.batchTokens ?? 100_000;
+    const timeoutMs = options.timeoutMs ?? 60_000;
     this.client = new OpenAI({
       baseURL: options.url,
       // The client refuses to start without one.
@@ -46,8 +50,9 @@ export class OpenAiEmbedder extends Embedder {
       // Otherwise read from the environment, where they may belong to another program.
       organization: null,
       project: null,
-      fetch: options.outbound.fetch,
-      timeout: options.timeoutMs ?? 60_000,
+      fetch: (input, init) => options.outbound.fetch(input, { ...init, totalTimeoutMs: timeoutMs, maxBytes: MAX_ANSWER_BYTES }),
+      // The client's own clock stops at the headers; ours, the shorter one, runs to the last byte.
+      timeout: timeoutMs * 2,
       maxRetries: options.maxRetries ?? 3,
       logLevel: 'off',
     });
@@ -138,7 +143,7 @@ function toEmbeddingFailed(error: unknown): unknown {
   if (error instanceof EmbeddingFailed) return error;
   if (error instanceof OpenAI.APIError && error.status !== undefined) return toRefusal(error.status, error);
   const root = error instanceof OpenAI.APIConnectionError && error.cause !== undefined ? error.cause : error;
-  if (root instanceof OpenAI.APIConnectionTimeoutError || root instanceof UrlTimedOut) {
+  if (error instanceof OpenAI.APIConnectionTimeoutError || root instanceof UrlTimedOut) {
     return new EmbeddingFailed('timeout', false, 'The embedding server did not answer in time.', error);
   }
   if (root instanceof UrlNotAllowed && !root.transient) {

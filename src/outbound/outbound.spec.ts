@@ -143,6 +143,15 @@ it('counts bytes after decompression', async () => {
   await expect(response.arrayBuffer()).rejects.toThrow(UrlTooLarge);
 });
 
+it('hands over answers without a body', async () => {
+  const port = await serve((request, response) => void response.writeHead(request.method === 'HEAD' ? 200 : 204).end());
+  const client = outbound({ allow: ['127.0.0.1'] });
+  for (const method of ['HEAD', 'DELETE']) {
+    const response = await client.fetch(`http://127.0.0.1:${port}/`, { method });
+    expect([response.status, await response.text()]).toEqual([method === 'HEAD' ? 200 : 204, '']);
+  }
+});
+
 it('ends a host that never answers and one that stops in the middle', async () => {
   const port = await serve((request, response) => void (request.url === '/half' && response.write('half')));
   const client = outbound({ allow: ['127.0.0.1'], totalTimeoutMs: 150 });

@@ -58,6 +58,7 @@ export class Outbound {
   readonly fetch = async (input: string | URL | Request, init: OutboundInit = {}): Promise<Response> => {
     const { maxRedirects = 0, maxBytes = this.maxBytes, totalTimeoutMs = this.totalTimeoutMs, ...rest } = init;
     const asked = input instanceof Request ? new Request(input, rest) : undefined;
+    const url = new URL(input instanceof Request ? input.url : input);
     const method = (asked?.method ?? rest.method ?? 'GET').toUpperCase();
     const caller = asked?.signal ?? rest.signal ?? undefined;
     const timeout = AbortSignal.timeout(totalTimeoutMs);
@@ -68,7 +69,7 @@ export class Outbound {
     const request: RequestInit = { ...rest, method, signal, headers: asked?.headers ?? new Headers(rest.headers) };
     if (asked?.body) Object.assign(request, { body: asked.body, duplex: 'half' });
     const hops = method === 'GET' || method === 'HEAD' ? maxRedirects : 0;
-    const response = await this.follow(new URL(asked?.url ?? String(input)), request, hops).catch((error: unknown) => {
+    const response = await this.follow(url, request, hops).catch((error: unknown) => {
       throw caller?.aborted ? error : failure(error);
     });
     return capped(response, maxBytes, failure);
@@ -169,10 +170,18 @@ function onlyHarmless(headers: Headers): Headers {
 }
 
 function capped(response: Response, maxBytes: number, failure: (error: unknown) => unknown): Response {
-  if (!response.body) return response;
-  const reader = response.body.getReader();
+  const body = response.body && cappedBody(response.body.getReader(), maxBytes, failure);
+  const { status, statusText, headers, url } = response;
+  return Object.defineProperty(new Response(body, { status, statusText, headers }), 'url', { value: url });
+}
+
+function cappedBody(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  maxBytes: number,
+  failure: (error: unknown) => unknown,
+): ReadableStream<Uint8Array> {
   let bytes = 0;
-  const body = new ReadableStream<Uint8Array>({
+  return new ReadableStream<Uint8Array>({
     async pull(controller) {
       const part = await reader.read().catch((error: unknown) => {
         throw failure(error);
@@ -185,6 +194,4 @@ function capped(response: Response, maxBytes: number, failure: (error: unknown) 
     },
     cancel: (reason) => reader.cancel(reason),
   });
-  const { status, statusText, headers, url } = response;
-  return Object.defineProperty(new Response(body, { status, statusText, headers }), 'url', { value: url });
 }

@@ -1,12 +1,13 @@
 // The child's entry: one file comes in on standard input (an open file, so that no path is readable), one answer goes out over IPC.
 import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { Worker } from 'node:worker_threads';
 import type { ExtractedDocument } from './extracted-document.js';
 import type { Answer } from './extraction.js';
 import { ExtractionFailed } from './extraction-failed.js';
 import { isDocumentType, type DocumentType } from './media-type.js';
 
-type Extractor = { extract(bytes: Buffer): ExtractedDocument | Promise<ExtractedDocument> };
+type Extractor = { extract: (bytes: Buffer) => ExtractedDocument | Promise<ExtractedDocument> };
 
 /** Imported only when needed: the PDF and Office libraries take longer to load than a small text takes to read. */
 const EXTRACTORS: Record<DocumentType, () => Promise<Extractor>> = {
@@ -58,7 +59,17 @@ function refuseNetwork(): void {
   for (const name of ['fetch', 'WebSocket', 'EventSource']) Reflect.deleteProperty(globalThis, name);
 }
 
+/**
+ * A parser caught in a loop hears neither 'disconnect' nor a timer; when the parent is killed there is nobody left to
+ * kill this process, so a thread looks out for that.
+ */
+function dieWithParent(): void {
+  const code = `setInterval(() => process.ppid === ${process.ppid} || process.kill(process.pid, 'SIGKILL'), 1000);`;
+  new Worker(code, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 8 } }).unref();
+}
+
 refuseNetwork();
+dieWithParent();
 process.on('disconnect', () => process.exit(0));
 // pdf.js leaves rejected promises behind on damaged files, of which the page's own promise tells as well.
 process.on('unhandledRejection', () => undefined);

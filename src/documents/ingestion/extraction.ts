@@ -19,7 +19,10 @@ export interface ExtractionOptions {
 }
 
 /** What the child says, once. */
-export type Answer = { document: ExtractedDocument } | { failure: { code: ExtractionFailureCode; message: string; permanent: boolean } };
+export interface Answer {
+  document?: ExtractedDocument;
+  failure?: { code: ExtractionFailureCode; message: string; permanent: boolean };
+}
 
 const WATCHDOG_INTERVAL_MS = 100;
 
@@ -76,7 +79,7 @@ export class Extraction {
       const timer = setTimeout(() => fail(new ExtractionFailed('parse_timeout', 'Reading the file took too long.')), this.timeoutMs);
       const watchdog = setInterval(() => void this.watch(child, fail), WATCHDOG_INTERVAL_MS);
       signal?.addEventListener('abort', abort, { once: true });
-      child.once('message', (answer) => settle(() => receive(answer as Answer, resolve, reject)));
+      child.once('message', (answer) => settle(() => receive(answer as Answer | null, resolve, reject)));
       child.once('error', (error) => fail(crashed(error)));
       child.once('exit', (_code, killedBy) => fail(killedBy === 'SIGABRT' ? outOfMemory() : crashed(killedBy)));
       // The channel of a child that is already dead; its exit tells more.
@@ -91,8 +94,10 @@ export class Extraction {
   }
 }
 
-function receive(answer: Answer, resolve: (document: ExtractedDocument) => void, reject: (failure: ExtractionFailed) => void): void {
-  if ('document' in answer) return resolve(answer.document);
+/** Believes no shape: a parser gone astray could send anything, and must not throw in this process. */
+function receive(answer: Answer | null, resolve: (document: ExtractedDocument) => void, reject: (failure: ExtractionFailed) => void): void {
+  if (answer?.document !== undefined) return resolve(answer.document);
+  if (answer?.failure === undefined) return reject(crashed('an answer of unknown shape'));
   const { code, message, permanent } = answer.failure;
   reject(new ExtractionFailed(code, message, { permanent }));
 }
@@ -112,7 +117,8 @@ async function residentMb(pid: number): Promise<number | null> {
     const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, 'latin1'))?.[1];
     return kilobytes === undefined ? null : Number(kilobytes) / 1024;
   } catch (error) {
-    if (error instanceof Error) return null;
+    // Any failure of the system means that there is nothing left to watch (ENOENT, ESRCH).
+    if ((error as NodeJS.ErrnoException).code !== undefined) return null;
     throw error;
   }
 }
@@ -127,6 +133,7 @@ function nodeFlags(entry: string, maxHeapMb: number): string[] {
   return [
     '--permission',
     ...readablePaths(entry).map((path) => `--allow-fs-read=${path}`),
+    '--allow-worker',
     '--disallow-code-generation-from-strings',
     '--no-warnings',
     `--max-old-space-size=${maxHeapMb}`,

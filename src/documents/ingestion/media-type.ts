@@ -120,7 +120,7 @@ async function readDeclaration({ fileName, mediaType }: Declaration) {
 async function isForeignExtension(extension: string): Promise<boolean> {
   if (FOREIGN_EXTENSIONS.has(extension)) return true;
   const { supportedExtensions } = await import('file-type');
-  return (supportedExtensions as ReadonlySet<string>).has(extension);
+  return supportedExtensions.has(extension);
 }
 
 function undeclaredType(content: ContentFamily): DocumentType | null {

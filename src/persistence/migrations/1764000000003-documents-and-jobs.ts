@@ -33,7 +33,7 @@ export class DocumentsAndJobs1764000000003 implements MigrationInterface {
         PRIMARY KEY (tenant_id, id),
         CONSTRAINT documents_chunking CHECK (chunk_overlap < chunk_size),
         FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id) ON DELETE CASCADE,
-        FOREIGN KEY (tenant_id, database_id) REFERENCES databases (tenant_id, id)
+        CONSTRAINT documents_database FOREIGN KEY (tenant_id, database_id) REFERENCES databases (tenant_id, id)
       )`);
     // A failed document keeps its row and file for a while, but the same bytes may be sent again meanwhile.
     await runner.query(`CREATE UNIQUE INDEX documents_content ON documents (tenant_id, database_id, content_checksum) WHERE state NOT IN ('DELETED', 'FAILED')`);

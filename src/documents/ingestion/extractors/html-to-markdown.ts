@@ -5,6 +5,8 @@ import { gfm } from '@joplin/turndown-plugin-gfm';
 export function htmlToMarkdown(html: string): string {
   const turndown = new TurndownService({ headingStyle: 'atx', codeBlockStyle: 'fenced', bulletListMarker: '-', emDelimiter: '*' });
   turndown.use(gfm);
+  // Turndown's full escaping (`snake\_case`, `1\.`) hides words from a search; only what would become a heading or a fence is defused.
+  turndown.escape = (text) => text.replace(/^(#{1,6}(?:\s|$)|`{3}|~{3}|={3}|-{3})/, '\\$1');
   // Places inside the document mean nothing to a reader of a chunk, and "back to the footnote" arrows still less.
   turndown.addRule('fragment link', {
     filter: (node) => node.nodeName === 'A' && (node.getAttribute('href') ?? '').startsWith('#'),

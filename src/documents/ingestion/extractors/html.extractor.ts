@@ -1,11 +1,25 @@
 import { DOMParser } from 'linkedom';
 import { cleanText, cleanTitle, requireText, type ExtractedDocument } from '../extracted-document.js';
+import { ExtractionFailed } from '../extraction-failed.js';
 import { labelledCharset } from '../text-decoding.js';
 import { htmlToMarkdown } from './html-to-markdown.js';
 import { markdownHeadings } from './markdown-headings.js';
 import { decodeOrRefuse } from './plain-text.extractor.js';
 
+const MAX_DEPTH = 512;
+const SECTION_LENGTH = 200_000;
+const BLOCK = /^(?:article|blockquote|body|div|dl|footer|h[1-6]|header|hr|main|ol|p|pre|section|table|ul)$/i;
+const CONTAINER = /^(?:article|body|div|footer|header|main|section)$/i;
+
 type Page = ReturnType<DOMParser['parseFromString']>;
+type Element = Page['documentElement'];
+
+/** The part of a node that walking needs; linkedom's own types say `any` here. */
+interface Node {
+  readonly firstChild: Node | null;
+  readonly nextSibling: Node | null;
+  readonly parentNode: Node | null;
+}
 
 /** What no reader of the page sees as its text. */
 const NOT_TEXT = 'script, style, noscript, template, iframe, object, embed, svg, canvas, audio, video, button, input, select, textarea, dialog, [hidden], [aria-hidden="true"]';
@@ -16,14 +30,15 @@ const NAVIGATION = 'nav, [role="navigation"], [role="search"]';
 export function extract(bytes: Buffer): ExtractedDocument {
   const { text: html, encoding } = decodeOrRefuse(bytes, labelledCharset(bytes));
   const page = new DOMParser().parseFromString(asPage(html), 'text/html');
+  refuseDepth(page);
   const title = page.querySelector('title')?.textContent;
   const metadata = { encoding, ...describe(page) };
   remove(page, NOT_TEXT);
   const whole = page.documentElement.outerHTML;
   remove(page, NAVIGATION);
-  let text = toText(page.documentElement.outerHTML);
+  let text = cleanText([...sections(page.documentElement)].map(htmlToMarkdown).join('\n\n')).trim();
   // A page that is nothing but navigation (a sitemap, an index) is about what it links to.
-  if (text === '') text = toText(whole);
+  if (text === '') text = cleanText(htmlToMarkdown(whole)).trim();
   const headings = markdownHeadings(text);
   return requireText({ text, title: cleanTitle(title) ?? firstHeading(headings), pages: [], headings, metadata });
 }
@@ -33,8 +48,39 @@ function asPage(html: string): string {
   return /<html[\s>]/i.test(html.slice(0, 65_536)) ? html : `<!doctype html><html><body>${html}</body></html>`;
 }
 
-function toText(html: string): string {
-  return cleanText(htmlToMarkdown(html)).trim();
+/** Turndown recurses and looks up the whole path at every tag; browsers stop nesting at 512, too. */
+function refuseDepth(page: Page): void {
+  let depth = 0;
+  let node: Node | null = page.documentElement;
+  while (node !== null) {
+    if (node.firstChild !== null) {
+      node = node.firstChild;
+      depth += 1;
+      if (depth > MAX_DEPTH) throw new ExtractionFailed('corrupt_file', 'The page is nested too deeply.');
+      continue;
+    }
+    while (node !== null && node.nextSibling === null) {
+      node = node.parentNode;
+      depth -= 1;
+    }
+    node = node?.nextSibling ?? null;
+  }
+}
+
+/** Cuts a long page between blocks, because Turndown's tree of a whole one takes a hundred times its size. */
+function* sections(container: Element): Generator<string> {
+  let batch = '';
+  for (const child of container.childNodes) {
+    const html = child.toString();
+    const block = BLOCK.test(child.nodeName);
+    if (block && batch.length + html.length > SECTION_LENGTH) {
+      yield batch;
+      batch = '';
+    }
+    if (html.length > SECTION_LENGTH && CONTAINER.test(child.nodeName)) yield* sections(child as Element);
+    else batch += html;
+  }
+  yield batch;
 }
 
 function remove(page: Page, selector: string): void {

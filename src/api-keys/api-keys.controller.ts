@@ -1,0 +1,50 @@
+import { Body, Controller, Delete, Get, HttpCode, Patch, Post, Put, Query } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import { CurrentPrincipal, RequirePermission, type Principal } from '../common/principal.js';
+import { UuidParam } from '../common/validation.js';
+import { ApiKeysService } from './api-keys.service.js';
+import { ApiKeyDto, ApiKeyListDto, CreateApiKeyDto, CreatedApiKeyDto, ListApiKeysQueryDto, UpdateApiKeyDto } from './dto/api-key.dto.js';
+
+@ApiTags('API keys')
+@Controller('api/v1/api-keys')
+@RequirePermission('admin')
+export class ApiKeysController {
+  constructor(private readonly apiKeys: ApiKeysService) {}
+
+  /** Mints a key. `secret_key` is shown in this answer only. */
+  @Post()
+  create(@CurrentPrincipal() principal: Principal, @Body() dto: CreateApiKeyDto): Promise<CreatedApiKeyDto> {
+    return this.apiKeys.create(principal, dto);
+  }
+
+  /** Lists the tenant's keys, newest first. */
+  @Get()
+  list(@CurrentPrincipal() principal: Principal, @Query() query: ListApiKeysQueryDto): Promise<ApiKeyListDto> {
+    return this.apiKeys.list(principal, query);
+  }
+
+  /** Reads one key, without its secret. */
+  @Get(':id')
+  get(@CurrentPrincipal() principal: Principal, @UuidParam() id: string): Promise<ApiKeyDto> {
+    return this.apiKeys.get(principal, id);
+  }
+
+  /** Changes only the fields that are named. */
+  @Put(':id')
+  replace(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: UpdateApiKeyDto): Promise<ApiKeyDto> {
+    return this.apiKeys.update(principal, id, dto);
+  }
+
+  /** Changes only the fields that are named. */
+  @Patch(':id')
+  update(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: UpdateApiKeyDto): Promise<ApiKeyDto> {
+    return this.apiKeys.update(principal, id, dto);
+  }
+
+  /** Revokes a key for good. */
+  @Delete(':id')
+  @HttpCode(204)
+  revoke(@CurrentPrincipal() principal: Principal, @UuidParam() id: string): Promise<void> {
+    return this.apiKeys.revoke(principal, id);
+  }
+}

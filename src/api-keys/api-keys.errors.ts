@@ -1,0 +1,32 @@
+import { AppError } from '../common/errors.js';
+
+export class ApiKeyNotFound extends AppError {
+  constructor() {
+    super({ status: 404, code: 'not_found', title: 'Not found', detail: 'There is no such API key.' });
+  }
+}
+
+export class ApiKeyNameTaken extends AppError {
+  constructor(name: string) {
+    super({ status: 409, code: 'name_taken', title: 'Name taken', detail: `An API key named "${name}" exists. Choose another name, or revoke that one first.` });
+  }
+}
+
+/** A key may only make and change keys that can do no more than itself. */
+export class BeyondOwnRights extends AppError {
+  constructor(what: string) {
+    super({ status: 403, code: 'insufficient_scope', title: 'Beyond your own rights', detail: `A key cannot grant ${what} that it does not have itself.` });
+  }
+}
+
+export class RevokedForGood extends AppError {
+  constructor() {
+    super({
+      status: 409,
+      code: 'illegal_transition',
+      title: 'Revoked for good',
+      detail: 'A revoked key cannot be changed. Create a new one.',
+      members: { allowed: [] },
+    });
+  }
+}

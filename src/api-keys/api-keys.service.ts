@@ -1,0 +1,142 @@
+import { Injectable } from '@nestjs/common';
+import { v7 as uuidv7 } from 'uuid';
+import { Cursors, pageOf } from '../common/pagination.js';
+import { PERMISSIONS_OF_ROLE, type Principal } from '../common/principal.js';
+import { sha256 } from '../common/secrets.js';
+import { violates } from '../persistence/postgres-errors.js';
+import { Transactions, type TenantTx } from '../persistence/transactions.js';
+import { QuotasService } from '../tenancy/quotas.service.js';
+import { statusOf } from './api-key.entity.js';
+import { ApiKeyNameTaken, ApiKeyNotFound, RevokedForGood } from './api-keys.errors.js';
+import { ApiKeysRepository, type ApiKeyChange } from './api-keys.repository.js';
+import { ApiKeyDto, type ApiKeyListDto, type CreateApiKeyDto, type CreatedApiKeyDto, type ListApiKeysQueryDto, type UpdateApiKeyDto } from './dto/api-key.dto.js';
+import { isWellFormedKey, mintKey } from './key-format.js';
+import { boundedBy, type KeyRights } from './key-rights.js';
+
+/** Keys for programs: made, found, changed and revoked by their tenant, and verified on every request. */
+@Injectable()
+export class ApiKeysService {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly apiKeys: ApiKeysRepository,
+    private readonly quotas: QuotasService,
+    private readonly cursors: Cursors,
+  ) {}
+
+  /** Who the key stands for, or false for one that is unknown, malformed, revoked, expired or disabled. */
+  async verify(secret: string): Promise<Principal | false> {
+    if (!isWellFormedKey(secret)) return false;
+    const found = await this.transactions.forSystem((tx) => this.apiKeys.findByHash(tx, sha256(secret)));
+    if (!found?.ownerIsActive || statusOf(found.key) !== 'active') return false;
+    const { key, role, tenantStatus } = found;
+    return {
+      tenantId: key.tenantId,
+      tenantStatus,
+      userId: key.userId,
+      role,
+      permissions: key.permissions.filter((permission) => PERMISSIONS_OF_ROLE[role].includes(permission)),
+      sessionId: null,
+      apiKeyId: key.id,
+      databaseIds: key.databaseIds,
+      allowedIps: key.allowedIps,
+    };
+  }
+
+  async create(principal: Principal, dto: CreateApiKeyDto): Promise<CreatedApiKeyDto> {
+    const minted = mintKey(dto.environment);
+    const id = uuidv7();
+    const key = await this.transactions.forTenant(principal.tenantId, async (tx) => {
+      const rights = await this.withinOwnRights(tx, principal, {
+        permissions: dto.permissions,
+        expiresAt: dto.expires_at,
+        databaseIds: dto.database_ids,
+        allowedIps: dto.allowed_ips,
+      });
+      await this.refusingTakenName(dto.name, () =>
+        this.apiKeys.insert(tx, {
+          ...rights,
+          id,
+          userId: principal.userId,
+          name: dto.name,
+          description: dto.description,
+          keyHash: minted.hash,
+          keyPrefix: minted.prefix,
+          environment: dto.environment,
+          rateLimitPerHour: dto.rate_limit_per_hour,
+          metadata: dto.metadata,
+        }),
+      );
+      await this.quotas.take(tx, 'api_keys', 1);
+      return this.read(tx, id);
+    });
+    return { api_key: key, secret_key: minted.secret };
+  }
+
+  async list(principal: Principal, query: ListApiKeysQueryDto): Promise<ApiKeyListDto> {
+    const filter = { status: query.status, permission: query.permission, nameContains: query.name_contains };
+    const scope = `api-keys ${principal.tenantId} ${JSON.stringify(filter)}`;
+    const before = this.cursors.decode(query.cursor, scope);
+    const { rows, total } = await this.transactions.forTenant(principal.tenantId, (tx) =>
+      this.apiKeys.listNewestFirst(tx, filter, { limit: query.limit, skip: query.skip, before }),
+    );
+    const page = pageOf(rows, query.limit);
+    return { api_keys: page.rows.map((row) => ApiKeyDto.from(row)), total, skip: query.skip, ...this.cursors.pageInfo(page, query.limit, scope) };
+  }
+
+  get(principal: Principal, id: string): Promise<ApiKeyDto> {
+    return this.transactions.forTenant(principal.tenantId, (tx) => this.read(tx, id));
+  }
+
+  update(principal: Principal, id: string, dto: UpdateApiKeyDto): Promise<ApiKeyDto> {
+    return this.transactions.forTenant(principal.tenantId, async (tx) => {
+      const rights = { permissions: dto.permissions, expiresAt: dto.expires_at, databaseIds: dto.database_ids, allowedIps: dto.allowed_ips };
+      if (principal.apiKeyId !== null) await this.withinOwnRights(tx, principal, rights);
+      const change: ApiKeyChange = {
+        ...rights,
+        name: dto.name,
+        description: dto.description,
+        isActive: dto.status === undefined ? undefined : dto.status === 'active',
+        rateLimitPerHour: dto.rate_limit_per_hour,
+        metadata: dto.metadata,
+      };
+      await this.refusingTakenName(dto.name ?? '', async () => {
+        if (await this.apiKeys.update(tx, id, change)) return;
+        // Not found, or found and revoked.
+        await this.read(tx, id);
+        throw new RevokedForGood();
+      });
+      return this.read(tx, id);
+    });
+  }
+
+  /** Ends the key for good; its row stays for the audit. A second call finds nothing left to do. */
+  async revoke(principal: Principal, id: string): Promise<void> {
+    await this.transactions.forTenant(principal.tenantId, async (tx) => {
+      const revoked = await this.apiKeys.update(tx, id, { revokedAt: new Date() });
+      if (revoked) await this.quotas.giveBack(tx, 'api_keys', 1);
+      else await this.read(tx, id);
+    });
+  }
+
+  private async withinOwnRights(tx: TenantTx, principal: Principal, wanted: Partial<KeyRights>): Promise<Partial<KeyRights>> {
+    if (principal.apiKeyId === null) return wanted;
+    const maker = await this.apiKeys.findById(tx, principal.apiKeyId);
+    if (!maker) throw new ApiKeyNotFound();
+    return boundedBy({ ...maker, permissions: [...principal.permissions] }, wanted);
+  }
+
+  private async read(tx: TenantTx, id: string): Promise<ApiKeyDto> {
+    const key = await this.apiKeys.findById(tx, id);
+    if (!key) throw new ApiKeyNotFound();
+    return ApiKeyDto.from(key);
+  }
+
+  private async refusingTakenName(name: string, write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+    } catch (error) {
+      if (violates(error, 'api_keys_name')) throw new ApiKeyNameTaken(name);
+      throw error;
+    }
+  }
+}

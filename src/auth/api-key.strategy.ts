@@ -1,0 +1,17 @@
+import { Injectable } from '@nestjs/common';
+import { PassportStrategy } from '@nestjs/passport';
+import { HeaderAPIKeyStrategy } from 'passport-headerapikey';
+import { ApiKeysService } from '../api-keys/api-keys.service.js';
+import type { Principal } from '../common/principal.js';
+
+/** Identifies the program behind `X-API-Key: mk_…`. */
+@Injectable()
+export class ApiKeyStrategy extends PassportStrategy(HeaderAPIKeyStrategy, 'api-key') {
+  constructor(private readonly apiKeys: ApiKeysService) {
+    super({ header: 'X-API-Key', prefix: '' }, false);
+  }
+
+  validate(key: string): Promise<Principal | false> {
+    return this.apiKeys.verify(key);
+  }
+}

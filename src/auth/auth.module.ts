@@ -1,0 +1,46 @@
+import { Module } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { JwtModule } from '@nestjs/jwt';
+import { PassportModule } from '@nestjs/passport';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { ApiKeysModule } from '../api-keys/api-keys.module.js';
+import { Config } from '../config/config.js';
+import { DatabasesModule } from '../databases/databases.module.js';
+import { TenancyModule } from '../tenancy/tenancy.module.js';
+import { UsersModule } from '../users/users.module.js';
+import { ACCESS_TOKEN_SECONDS, AccessTokens, TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER } from './access-tokens.js';
+import { ApiKeyStrategy } from './api-key.strategy.js';
+import { AuthController } from './auth.controller.js';
+import { AuthService } from './auth.service.js';
+import { ClosedByDefault } from './closed-by-default.js';
+import { FirstAdministrator } from './first-administrator.js';
+import { JwtStrategy } from './jwt.strategy.js';
+import { Passwords } from './passwords.js';
+import { RegistrationService } from './registration.service.js';
+import { SessionEntity } from './session.entity.js';
+import { SessionsRepository } from './sessions.repository.js';
+import { SessionsService } from './sessions.service.js';
+
+@Module({
+  imports: [
+    PassportModule,
+    DiscoveryModule,
+    JwtModule.registerAsync({
+      inject: [Config],
+      useFactory: (config: Config) => ({
+        secret: config.jwtSecret,
+        signOptions: { algorithm: TOKEN_ALGORITHM, expiresIn: ACCESS_TOKEN_SECONDS, issuer: TOKEN_ISSUER, audience: TOKEN_AUDIENCE },
+      }),
+    }),
+    TypeOrmModule.forFeature([SessionEntity]),
+    TenancyModule,
+    UsersModule,
+    ApiKeysModule,
+    DatabasesModule,
+  ],
+  controllers: [AuthController],
+  providers: [
+    AuthService, RegistrationService, SessionsRepository, SessionsService, Passwords, AccessTokens, JwtStrategy, ApiKeyStrategy, FirstAdministrator, ClosedByDefault,
+  ],
+})
+export class AuthModule {}

@@ -1,0 +1,36 @@
+import { Injectable } from '@nestjs/common';
+import type { Role, TenantStatus } from '../common/principal.js';
+import type { AnyTx, TenantTx } from '../persistence/transactions.js';
+import { SessionEntity } from './session.entity.js';
+
+export interface LiveSession {
+  userId: string;
+  role: Role;
+  tenantStatus: TenantStatus;
+}
+
+@Injectable()
+export class SessionsRepository {
+  async insert(tx: AnyTx, session: Pick<SessionEntity, 'tenantId' | 'id' | 'userId' | 'expiresAt'>): Promise<void> {
+    await tx.manager.insert(SessionEntity, session);
+  }
+
+  /** The session with its person's role and its tenant's status as they are now, not as they were at sign-in. */
+  async findLive(tx: TenantTx, id: string): Promise<LiveSession | null> {
+    const rows = await tx.manager.query<LiveSession[]>(
+      `SELECT s.user_id AS "userId", u.role, t.status AS "tenantStatus"
+         FROM sessions s JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id JOIN tenants t ON t.id = s.tenant_id
+        WHERE s.tenant_id = $1 AND s.id = $2 AND s.ended_at IS NULL AND s.expires_at > now() AND u.is_active`,
+      [tx.tenantId, id],
+    );
+    return rows[0] ?? null;
+  }
+
+  async endOthers(tx: TenantTx, userId: string, keep: string): Promise<void> {
+    await tx.manager.query('UPDATE sessions SET ended_at = now() WHERE tenant_id = $1 AND user_id = $2 AND id <> $3 AND ended_at IS NULL', [
+      tx.tenantId,
+      userId,
+      keep,
+    ]);
+  }
+}

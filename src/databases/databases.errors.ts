@@ -1,0 +1,31 @@
+import { AppError } from '../common/errors.js';
+
+export class DatabaseNotFound extends AppError {
+  constructor() {
+    super({ status: 404, code: 'not_found', title: 'Not found', detail: 'There is no such database.' });
+  }
+}
+
+export class DatabaseNameTaken extends AppError {
+  constructor(name: string) {
+    super({ status: 409, code: 'name_taken', title: 'Name taken', detail: `A database named "${name}" exists. Choose another name.` });
+  }
+}
+
+export class DatabaseInUse extends AppError {
+  constructor() {
+    super({ status: 409, code: 'resource_in_use', title: 'Database in use', detail: 'The database still holds documents. Delete them first.' });
+  }
+}
+
+/** Two models' vectors cannot be compared, so nothing is written or searched with the wrong one. */
+export class EmbeddingModelChanged extends AppError {
+  constructor(stored: string, configured: string) {
+    super({
+      status: 409,
+      code: 'embedding_model_changed',
+      title: 'Embedding model changed',
+      detail: `The database was made with the embedding model "${stored}", the server now runs "${configured}". Run the server with the former, or ingest into a new database.`,
+    });
+  }
+}

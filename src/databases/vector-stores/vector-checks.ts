@@ -1,0 +1,30 @@
+import { InvalidCollectionName, InvalidPoints, VectorDimensionMismatch } from './vector-store.errors.js';
+import type { DocumentScope, VectorPoint } from './vector-store.js';
+
+/** @throws InvalidCollectionName */
+export function checkCollectionName(name: string): void {
+  if (!/^[a-z0-9_-]{1,255}$/.test(name)) throw new InvalidCollectionName();
+}
+
+/**
+ * What every adapter checks before a write.
+ * @throws InvalidPoints for a foreign tenant or document, a repeated id, a number that is not finite;
+ * VectorDimensionMismatch
+ */
+export function checkPoints(document: DocumentScope, points: readonly VectorPoint[], dimensions: number): void {
+  const ids = new Set<string>();
+  for (const point of points) {
+    if (point.tenantId !== document.tenantId || point.documentId !== document.documentId) {
+      throw new InvalidPoints('A point belongs to another tenant or document than the one that is replaced.');
+    }
+    if (ids.has(point.id)) throw new InvalidPoints(`The point ${point.id} occurs twice.`);
+    ids.add(point.id);
+    checkVector(point.vector, dimensions);
+  }
+}
+
+/** @throws VectorDimensionMismatch; InvalidPoints for a number that is not finite */
+export function checkVector(vector: Float32Array, dimensions: number): void {
+  if (vector.length !== dimensions) throw new VectorDimensionMismatch(dimensions, vector.length);
+  if (!vector.every(Number.isFinite)) throw new InvalidPoints('A vector holds a number that is not finite.');
+}

@@ -1,0 +1,37 @@
+import { AppError } from '../../common/errors.js';
+
+/** The embedding model and the collection disagree; only a reindex helps. */
+export class VectorDimensionMismatch extends AppError {
+  constructor(expected: number, actual: number) {
+    super({
+      status: 409,
+      code: 'dimension_mismatch',
+      title: 'Vector dimensions differ',
+      detail: `The collection holds vectors of ${expected} dimensions, not ${actual}. Reindex the database.`,
+      members: { expected, actual },
+    });
+  }
+}
+
+/** A mistake of the calling code, caught before it can mix tenants or documents. */
+export class InvalidPoints extends Error {
+  override readonly name = 'InvalidPoints';
+}
+
+/** Names become directories and identifiers in the stores, so only harmless ones get that far. */
+export class InvalidCollectionName extends Error {
+  override readonly name = 'InvalidCollectionName';
+
+  constructor() {
+    super('A collection name has 1 to 255 of the characters a-z, 0-9, _ and -.');
+  }
+}
+
+/** A write to a collection that was never created or has been dropped meanwhile. */
+export class CollectionMissing extends Error {
+  override readonly name = 'CollectionMissing';
+
+  constructor(collection: string) {
+    super(`The collection "${collection}" does not exist.`);
+  }
+}

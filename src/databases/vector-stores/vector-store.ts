@@ -1,0 +1,86 @@
+/** One chunk of a document as it is stored for search. */
+export interface VectorPoint {
+  /** From `pointId`, so that a second run of the same work overwrites instead of adding. */
+  id: string;
+  /** Finite numbers, as many as the collection has dimensions. */
+  vector: Float32Array;
+  /** What keyword search reads. */
+  text: string;
+  tenantId: string;
+  documentId: string;
+  version: number;
+  /** Of the chunk within its document version, from 0. */
+  index: number;
+}
+
+/** All points of one document, of any version. */
+export interface DocumentScope {
+  tenantId: string;
+  documentId: string;
+}
+
+export interface VectorQuery {
+  /** Obligatory: a collection holds one tenant by design, and the filter holds even when that fails. */
+  tenantId: string;
+  mode: 'hybrid' | 'vector' | 'keyword';
+  /** Any text at all; no character in it has a meaning of its own. Read by `hybrid` and `keyword`. */
+  text: string;
+  /** Needed by `hybrid` and `vector`. */
+  vector?: Float32Array;
+  limit: number;
+  /** Only these; an empty list finds nothing. */
+  documentIds?: readonly string[];
+  excludeDocumentIds?: readonly string[];
+}
+
+export interface VectorHit {
+  id: string;
+  documentId: string;
+  version: number;
+  index: number;
+  /** `vector`: cosine similarity; `keyword`: BM25; `hybrid`: reciprocal rank fusion, 1 for the first of both lists. */
+  score: number;
+  /** The parts that found it: cosine similarity (-1 to 1), BM25 (above 0, no upper bound). */
+  scores: { vector?: number; keyword?: number };
+}
+
+/**
+ * Where the vectors of a database live; its own injection token. An adapter keeps these promises, which
+ * `test/databases/vector-store.contract.spec.ts` checks on each of them:
+ * writes are seen by every later search, also of other processes; a refused write changes nothing; results are in a
+ * fixed order, by score and then by id. It need not stand two writers of the same document at once: the job queue
+ * runs one at a time.
+ */
+export abstract class VectorStore {
+  /**
+   * Creates the collection, or does nothing when it exists.
+   * @throws InvalidCollectionName; VectorDimensionMismatch when it exists with other dimensions
+   */
+  abstract ensureCollection(name: string, options: { dimensions: number }): Promise<void>;
+
+  /** Removes the collection and all its points; one that does not exist is fine. */
+  abstract dropCollection(name: string): Promise<void>;
+
+  /**
+   * Makes `points` the whole of the document in one step: a search sees all of the old points or all of the new.
+   * @throws InvalidPoints, VectorDimensionMismatch, CollectionMissing, all before anything is written
+   */
+  abstract replaceDocument(collection: string, document: DocumentScope, points: readonly VectorPoint[]): Promise<void>;
+
+  /** A document or collection that does not exist is fine. */
+  abstract deleteDocument(collection: string, document: DocumentScope): Promise<void>;
+
+  /**
+   * @returns at most `limit` hits, best first; none when the collection does not exist
+   * @throws VectorDimensionMismatch; TypeError when the mode needs a vector and has none
+   */
+  abstract search(collection: string, query: VectorQuery): Promise<VectorHit[]>;
+
+  /** @returns the number of the tenant's points; 0 when the collection does not exist */
+  abstract count(collection: string, tenantId: string): Promise<number>;
+
+  /** Answers when the store can be used, and rejects when it cannot. */
+  abstract ping(): Promise<{ latencyMs: number }>;
+
+  abstract close(): Promise<void>;
+}

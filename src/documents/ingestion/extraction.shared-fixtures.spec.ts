@@ -1,0 +1,66 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chunk } from './chunker.js';
+import { Extraction } from './extraction.js';
+import { SNIFF_BYTES, detectDocumentType } from './media-type.js';
+
+// Real documents of many authors, kept beside the checkout; the project's own fixtures are enough without them.
+const shared = fileURLToPath(new URL('../../../../shared/fixtures', import.meta.url));
+const describeWithShared = existsSync(shared) ? describe : describe.skip;
+if (!existsSync(shared)) process.stderr.write('SKIPPED: no ../shared/fixtures beside the checkout, so no real documents are ingested.\n');
+
+const extraction = new Extraction();
+
+async function ingest(path: string) {
+  const file = await open(path);
+  const head = Buffer.alloc(SNIFF_BYTES);
+  const { bytesRead } = await file.read(head, 0, SNIFF_BYTES, 0);
+  await file.close();
+  const type = await detectDocumentType(head.subarray(0, bytesRead), { fileName: path });
+  return extraction.extract(path, { type });
+}
+
+const listed = (folder: string) => (existsSync(shared) ? readdirSync(join(shared, folder)).map((name) => join(folder, name)) : ['none']);
+const readable = [...listed('pdf'), ...listed('office'), ...listed('text')].filter((path) => /\.(pdf|docx|html|md|txt)$/.test(path));
+
+describeWithShared('real documents', () => {
+  it.each(readable.length > 0 ? readable : ['none'])('%s becomes text and chunks', async (path) => {
+    const document = await ingest(join(shared, path));
+    const points = Array.from(document.text);
+    expect(document.text).not.toContain('\0');
+    const chunks = chunk(document, { chunkSize: 2000, chunkOverlap: 200, maxTokens: 8191 });
+    expect(chunks.length).toBeGreaterThan(0);
+    for (const { text, charStart, charEnd } of chunks) expect(text).toBe(points.slice(charStart, charEnd).join(''));
+    expect(chunks.every(({ pageFrom }) => (pageFrom === null) === (document.pages.length === 0))).toBe(true);
+  });
+
+  it('a paper is found by page', async () => {
+    const { text, pages } = await ingest(join(shared, 'pdf/tracemonkey.pdf'));
+    const { charStart = 0, charEnd = 0 } = pages[0] ?? {};
+    expect(pages).toHaveLength(14);
+    expect(Array.from(text).slice(charStart, charEnd).join('')).toContain('Trace-based Just-in-Time Type Specialization');
+  });
+
+  it.each([
+    ['hostile/empty.docx', 'no_text'],
+    ['hostile/empty.pdf', 'no_text'],
+    // Its owner password only forbids printing; it opens without one, and is empty.
+    ['hostile/empty_protected.pdf', 'no_text'],
+    // All it holds is a picture outside of it, which is not fetched.
+    ['hostile/external-picture.docx', 'no_text'],
+    ['hostile/large_size_archive.docx', 'archive_limits'],
+    ['hostile/many_entries_archive.docx', 'archive_limits'],
+    ['hostile/oversized_archive.docx', 'archive_limits'],
+    ['hostile/poppler-395-0-fuzzed.pdf', 'corrupt_file'],
+    ['hostile/poppler-937-0-fuzzed.pdf', 'corrupt_file'],
+    ['office/test.xlsx', 'unsupported_type'],
+  ])('%s fails with %s', async (path, code) => {
+    await expect(ingest(join(shared, path))).rejects.toMatchObject({ code });
+  });
+
+  it('a damaged PDF gives what is left of it', async () => {
+    expect((await ingest(join(shared, 'hostile/helloworld-bad.pdf'))).text).toBe('Hello, world!');
+  });
+});

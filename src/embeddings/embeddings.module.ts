@@ -1,0 +1,28 @@
+import { Global, Module } from '@nestjs/common';
+import { Config } from '../config/config.js';
+import { StartupError } from '../config/env.js';
+import { createEmbedder } from './embedder.factory.js';
+import { Embedder } from './embedder.js';
+
+function fromEnvironment({ env }: Config): Embedder {
+  try {
+    return createEmbedder({
+      provider: env.EMBEDDING_PROVIDER,
+      url: env.EMBEDDING_URL,
+      model: env.EMBEDDING_MODEL,
+      apiKey: env.EMBEDDING_API_KEY,
+      dimensions: env.EMBEDDING_DIMENSIONS,
+      outboundAllow: env.OUTBOUND_ALLOW,
+    });
+  } catch (error) {
+    throw new StartupError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+/** The one embedding model of this installation. */
+@Global()
+@Module({
+  providers: [{ provide: Embedder, inject: [Config], useFactory: fromEnvironment }],
+  exports: [Embedder],
+})
+export class EmbeddingsModule {}

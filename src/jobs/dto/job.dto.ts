@@ -1,0 +1,119 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsIn, IsOptional, IsUUID } from 'class-validator';
+import { PageInfoDto, PageQueryDto } from '../../common/pagination.js';
+import { JOB_STATUSES, type JobError, type JobStatus } from '../job.entity.js';
+import type { JobWithDocument } from '../jobs.repository.js';
+
+export class JobErrorDto implements JobError {
+  /** Stable and snake_case: branch on this. */
+  code: string;
+  message: string;
+  /** Whether trying the same again may help. */
+  retryable: boolean;
+}
+
+export class JobDto {
+  @ApiProperty({ format: 'uuid' })
+  id: string;
+  @ApiProperty({ format: 'uuid' })
+  document_id: string;
+  document_name: string | null;
+  document_type: string | null;
+  @ApiProperty({ enum: JOB_STATUSES })
+  status: JobStatus;
+  /** 0 to 100; never falls within an attempt. */
+  percentage: number;
+  stage: string | null;
+  summary: string;
+  attempt: number;
+  max_attempts: number;
+  @ApiProperty({ type: JobErrorDto, nullable: true })
+  error: JobErrorDto | null;
+  start_date: Date | null;
+  end_date: Date | null;
+  created_at: Date;
+  updated_at: Date;
+  @ApiProperty({ format: 'uuid' })
+  user_id: string;
+
+  static from({ job, documentName, documentType }: JobWithDocument): JobDto {
+    return {
+      id: job.id,
+      document_id: job.documentId,
+      document_name: documentName,
+      document_type: documentType,
+      status: job.status,
+      percentage: job.percentage,
+      stage: job.stage,
+      summary: job.summary,
+      attempt: job.attempt,
+      max_attempts: job.maxAttempts,
+      error: job.error,
+      start_date: job.startedAt,
+      end_date: job.endedAt,
+      created_at: job.createdAt,
+      updated_at: job.updatedAt,
+      user_id: job.userId,
+    };
+  }
+}
+
+export class JobListDto extends PageInfoDto {
+  jobs: JobDto[];
+}
+
+export class ListJobsQueryDto extends PageQueryDto {
+  @ApiPropertyOptional({ enum: JOB_STATUSES })
+  @IsOptional()
+  @IsIn(JOB_STATUSES)
+  status?: JobStatus;
+
+  @ApiPropertyOptional({ format: 'uuid' })
+  @IsOptional()
+  @IsUUID()
+  document_id?: string;
+}
+
+export const TASK_STATUSES = ['pending', 'in_progress', 'completed', 'failed', 'cancelled'] as const;
+export type TaskStatus = (typeof TASK_STATUSES)[number];
+
+const STATUS_OF_TASK: Readonly<Record<JobStatus, TaskStatus>> = {
+  PENDING: 'pending',
+  WAITING_FOR_REMOTE_WORKER: 'pending',
+  PROCESSING: 'in_progress',
+  FINISHED: 'completed',
+  FAILED: 'failed',
+  CANCELLED: 'cancelled',
+};
+
+/** A job in the shape that MoRAG's clients poll. */
+export class TaskStatusDto {
+  @ApiProperty({ format: 'uuid' })
+  task_id: string;
+  @ApiProperty({ enum: TASK_STATUSES })
+  status: TaskStatus;
+  /** 0 to 1. */
+  progress: number;
+  message: string;
+  @ApiProperty({ type: 'object', additionalProperties: true, nullable: true })
+  result: object | null;
+  /** Why it failed, when it did. */
+  error: string | null;
+  created_at: Date;
+  started_at: Date | null;
+  completed_at: Date | null;
+
+  static from({ job }: JobWithDocument): TaskStatusDto {
+    return {
+      task_id: job.id,
+      status: STATUS_OF_TASK[job.status],
+      progress: job.percentage / 100,
+      message: job.summary,
+      result: job.result,
+      error: job.error && `${job.error.code}: ${job.error.message}`,
+      created_at: job.createdAt,
+      started_at: job.startedAt,
+      completed_at: job.endedAt,
+    };
+  }
+}

@@ -1,0 +1,30 @@
+import type { TenantTx } from '../persistence/transactions.js';
+import type { JobEntity, JobError } from './job.entity.js';
+
+/** A claimed job. Its attempt number fences every effect: a worker that lost the job cannot write any more. */
+export type JobLease = Pick<JobEntity, 'id' | 'tenantId' | 'userId' | 'documentId' | 'type' | 'attempt' | 'maxAttempts'>;
+
+export interface JobRun {
+  lease: JobLease;
+  /** Aborts when the process stops or the job is taken away. */
+  signal: AbortSignal;
+  /** Says how far the job is; `percentage` 0–100, never less than before within an attempt. */
+  report(percentage: number, stage: string): Promise<void>;
+}
+
+/** Work that people can watch. `jobs` runs it and knows nothing else about it. */
+export interface JobHandler {
+  readonly type: string;
+  readonly maxAttempts: number;
+  /** May run twice; must call `JobsService.finish` in its last transaction. */
+  run(run: JobRun): Promise<void>;
+  /** Gives back what the job held, in the transaction that fails it for good. */
+  giveUp(tx: TenantTx, lease: JobLease, error: JobError): Promise<void>;
+}
+
+/** Work behind the scenes that must happen sooner or later, such as removing what a deleted row left in other stores. */
+export interface TaskHandler {
+  readonly name: string;
+  /** May run twice; a throw makes it run again later. */
+  run(data: Record<string, string>, signal: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,17 @@
+import { Injectable } from '@nestjs/common';
+import type { JobHandler, TaskHandler } from './job-handler.js';
+
+/** Where product modules leave their handlers for the worker. */
+@Injectable()
+export class JobRegistry {
+  readonly jobs: JobHandler[] = [];
+  readonly tasks: TaskHandler[] = [];
+
+  registerJob(handler: JobHandler): void {
+    this.jobs.push(handler);
+  }
+
+  registerTask(handler: TaskHandler): void {
+    this.tasks.push(handler);
+  }
+}

@@ -1,0 +1,66 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+
+export const JOB_STATUSES = ['PENDING', 'WAITING_FOR_REMOTE_WORKER', 'PROCESSING', 'FINISHED', 'FAILED', 'CANCELLED'] as const;
+export type JobStatus = (typeof JOB_STATUSES)[number];
+
+export interface JobError {
+  code: string;
+  message: string;
+  retryable: boolean;
+}
+
+/** What people see of a job; the queue only carries its id. */
+@Entity('jobs')
+export class JobEntity {
+  @PrimaryColumn({ name: 'tenant_id', type: 'uuid' })
+  tenantId: string;
+
+  @PrimaryColumn({ type: 'uuid' })
+  id: string;
+
+  @Column({ name: 'user_id', type: 'uuid' })
+  userId: string;
+
+  @Column({ name: 'document_id', type: 'uuid' })
+  documentId: string;
+
+  @Column({ type: 'text' })
+  type: string;
+
+  @Column({ type: 'text' })
+  status: JobStatus;
+
+  @Column({ type: 'smallint' })
+  percentage: number;
+
+  @Column({ type: 'text', nullable: true })
+  stage: string | null;
+
+  @Column({ type: 'text' })
+  summary: string;
+
+  /** Counted at claim time, so a worker that dies mid-job still uses up an attempt; also the fencing token. */
+  @Column({ type: 'integer' })
+  attempt: number;
+
+  @Column({ name: 'max_attempts', type: 'integer' })
+  maxAttempts: number;
+
+  @Column({ type: 'jsonb', nullable: true })
+  error: JobError | null;
+
+  @Column({ type: 'jsonb', nullable: true })
+  result: object | null;
+
+  @Column({ name: 'started_at', type: 'timestamptz', nullable: true })
+  startedAt: Date | null;
+
+  @Column({ name: 'ended_at', type: 'timestamptz', nullable: true })
+  endedAt: Date | null;
+
+  @Column({ name: 'created_at', type: 'timestamptz' })
+  createdAt: Date;
+
+  @Column({ name: 'updated_at', type: 'timestamptz' })
+  updatedAt: Date;
+}

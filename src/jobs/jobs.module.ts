@@ -1,0 +1,30 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { Config } from '../config/config.js';
+import { JobEntity } from './job.entity.js';
+import { JobRegistry } from './job-registry.js';
+import { JobsController } from './jobs.controller.js';
+import { JobsRepository } from './jobs.repository.js';
+import { JobsService } from './jobs.service.js';
+import { JobsWorker } from './jobs.worker.js';
+import { Queue } from './queue.js';
+
+@Module({})
+export class JobsModule {
+  static forRoot(databaseUrl: string): DynamicModule {
+    return {
+      module: JobsModule,
+      global: true,
+      imports: [TypeOrmModule.forFeature([JobEntity])],
+      controllers: [JobsController],
+      providers: [
+        { provide: Queue, inject: [Config], useFactory: (config: Config) => new Queue(databaseUrl, { worker: config.env.ROLE !== 'api' }) },
+        JobRegistry,
+        JobsRepository,
+        JobsService,
+        JobsWorker,
+      ],
+      exports: [JobRegistry, JobsService],
+    };
+  }
+}

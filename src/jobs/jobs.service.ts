@@ -1,0 +1,88 @@
+import { Injectable } from '@nestjs/common';
+import { Cursors, pageOf } from '../common/pagination.js';
+import type { Principal } from '../common/principal.js';
+import { Transactions, type TenantTx } from '../persistence/transactions.js';
+import { JobDto, TaskStatusDto, type JobListDto, type ListJobsQueryDto } from './dto/job.dto.js';
+import type { JobHandler, JobLease, TaskHandler } from './job-handler.js';
+import type { JobEntity, JobError } from './job.entity.js';
+import { JobNotFound, LeaseLost } from './jobs.errors.js';
+import { JobsRepository, type JobWithDocument } from './jobs.repository.js';
+import { Queue } from './queue.js';
+
+/** Jobs as the product enqueues and ends them, and as people watch them. */
+@Injectable()
+export class JobsService {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly jobs: JobsRepository,
+    private readonly queue: Queue,
+    private readonly cursors: Cursors,
+  ) {}
+
+  /** Commits with the caller's transaction, so that there is never a document without its job or the reverse. */
+  async enqueue(tx: TenantTx, handler: JobHandler, job: Pick<JobEntity, 'id' | 'userId' | 'documentId'>): Promise<void> {
+    await this.jobs.insert(tx, { ...job, type: handler.type, maxAttempts: handler.maxAttempts });
+    await this.queue.send(tx, handler.type, { tenantId: tx.tenantId, jobId: job.id }, tx.tenantId);
+  }
+
+  async enqueueTask(tx: TenantTx, task: TaskHandler, data: Record<string, string>): Promise<void> {
+    await this.queue.send(tx, task.name, { ...data, tenantId: tx.tenantId }, tx.tenantId);
+  }
+
+  claim(tenantId: string, jobId: string): Promise<JobLease | null> {
+    return this.transactions.forTenant(tenantId, (tx) => this.jobs.claim(tx, jobId));
+  }
+
+  /** @throws LeaseLost */
+  async report(lease: JobLease, percentage: number, stage: string): Promise<void> {
+    const held = await this.transactions.forTenant(lease.tenantId, (tx) => this.jobs.report(tx, lease, Math.floor(percentage), stage));
+    if (!held) throw new LeaseLost();
+  }
+
+  /** The handler's last word, in the transaction of its effect. @throws LeaseLost, and the effect rolls back */
+  async finish(tx: TenantTx, lease: JobLease, summary: string, result: object): Promise<void> {
+    if (!(await this.jobs.finish(tx, lease, summary, result))) throw new LeaseLost();
+  }
+
+  /** Ends the job for good; `giveUp` returns what it held, in the same transaction. @throws LeaseLost */
+  async fail(lease: JobLease, error: JobError, giveUp: (tx: TenantTx) => Promise<void>): Promise<void> {
+    await this.transactions.forTenant(lease.tenantId, async (tx) => {
+      if (!(await this.jobs.fail(tx, lease, error))) throw new LeaseLost();
+      await giveUp(tx);
+    });
+  }
+
+  async putBack(lease: JobLease, error: JobError): Promise<void> {
+    await this.transactions.forTenant(lease.tenantId, (tx) => this.jobs.putBack(tx, lease, error));
+  }
+
+  cancelOfDocument(tx: TenantTx, documentId: string): Promise<void> {
+    return this.jobs.cancelOfDocument(tx, documentId);
+  }
+
+  async list(principal: Principal, query: ListJobsQueryDto): Promise<JobListDto> {
+    const filter = { status: query.status, documentId: query.document_id, databaseIds: principal.databaseIds };
+    const scope = `jobs ${principal.tenantId} ${JSON.stringify(filter)}`;
+    const before = this.cursors.decode(query.cursor, scope);
+    const rows = await this.transactions.forTenant(principal.tenantId, (tx) => this.jobs.listNewestFirst(tx, filter, { limit: query.limit + 1, before }));
+    const page = pageOf(
+      rows.map((row) => JobDto.from(row)),
+      query.limit,
+    );
+    return { jobs: page.rows, ...this.cursors.pageInfo(page, query.limit, scope) };
+  }
+
+  async get(principal: Principal, id: string): Promise<JobDto> {
+    return JobDto.from(await this.find(principal, id));
+  }
+
+  async taskStatus(principal: Principal, id: string): Promise<TaskStatusDto> {
+    return TaskStatusDto.from(await this.find(principal, id));
+  }
+
+  private async find(principal: Principal, id: string): Promise<JobWithDocument> {
+    const found = await this.transactions.forTenant(principal.tenantId, (tx) => this.jobs.findById(tx, id, principal.databaseIds));
+    if (!found) throw new JobNotFound();
+    return found;
+  }
+}

@@ -1,0 +1,75 @@
+import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { Config } from '../config/config.js';
+import type { JobHandler, JobLease, TaskHandler } from './job-handler.js';
+import { JobRegistry } from './job-registry.js';
+import type { JobError } from './job.entity.js';
+import { JobFailure, LeaseLost } from './jobs.errors.js';
+import { JobsService } from './jobs.service.js';
+import { Queue, type QueuedWork } from './queue.js';
+
+const JOBS_AT_ONCE = 4;
+const TASKS_AT_ONCE = 2;
+/** More deliveries than any job has attempts: a worker's death costs a delivery, and our own count decides. */
+const DELIVERIES = 20;
+
+function describe(error: unknown): JobError {
+  if (error instanceof JobFailure) return { code: error.code, message: error.message, retryable: !error.permanent };
+  return { code: 'internal_error', message: 'Something failed on our side.', retryable: true };
+}
+
+/** Runs registered work in processes whose ROLE is `worker` or `all`. */
+@Injectable()
+export class JobsWorker implements OnApplicationBootstrap {
+  private readonly logger = new Logger(JobsWorker.name);
+
+  constructor(
+    private readonly config: Config,
+    private readonly registry: JobRegistry,
+    private readonly queue: Queue,
+    private readonly jobs: JobsService,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    if (this.config.env.ROLE === 'api') return;
+    for (const handler of this.registry.jobs) {
+      await this.queue.work(handler.type, { concurrency: JOBS_AT_ONCE, retryLimit: DELIVERIES }, (work) => this.runJob(handler, work));
+    }
+    for (const handler of this.registry.tasks) {
+      await this.queue.work(handler.name, { concurrency: TASKS_AT_ONCE, retryLimit: DELIVERIES }, (work) => this.runTask(handler, work));
+    }
+  }
+
+  private async runJob(handler: JobHandler, { data, signal }: QueuedWork): Promise<void> {
+    const lease = await this.jobs.claim(data['tenantId']!, data['jobId']!);
+    // It ended meanwhile: cancelled, or finished by a worker that could not tell the queue any more.
+    if (!lease) return;
+    try {
+      if (lease.attempt > lease.maxAttempts) throw new JobFailure('worker_lost', 'The worker died each time it tried.', true);
+      await handler.run({ lease, signal, report: (percentage, stage) => this.jobs.report(lease, percentage, stage) });
+    } catch (error) {
+      await this.afterFailure(handler, lease, error, signal);
+    }
+  }
+
+  private async afterFailure(handler: JobHandler, lease: JobLease, error: unknown, signal: AbortSignal): Promise<void> {
+    if (error instanceof LeaseLost) return;
+    const told = describe(error);
+    this.logger.warn({ err: error, job_id: lease.id, attempt: lease.attempt, code: told.code }, 'a job attempt failed');
+    if (!signal.aborted && (!told.retryable || lease.attempt >= lease.maxAttempts)) {
+      await this.jobs.fail(lease, told, (tx) => handler.giveUp(tx, lease, told));
+      return;
+    }
+    await this.jobs.putBack(lease, told);
+    // The queue delivers again, after a growing delay.
+    throw error;
+  }
+
+  private async runTask(handler: TaskHandler, { data, signal }: QueuedWork): Promise<void> {
+    try {
+      await handler.run(data, signal);
+    } catch (error) {
+      this.logger.warn({ err: error, task: handler.name }, 'a task failed and will run again');
+      throw error;
+    }
+  }
+}

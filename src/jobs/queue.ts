@@ -1,0 +1,95 @@
+import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { PgBoss, type Job } from 'pg-boss';
+import type { AnyTx } from '../persistence/transactions.js';
+import { QUEUE_SCHEMA } from './queue.setup.js';
+
+/** How long running jobs may still finish when the process is asked to stop, in milliseconds. */
+const DRAIN_MS = 10_000;
+/** A worker that is silent for so long has lost its job. */
+const HEARTBEAT_SECONDS = 10;
+
+export interface QueuedWork {
+  data: Record<string, string>;
+  signal: AbortSignal;
+}
+
+export interface QueueLimits {
+  retryLimit: number;
+  concurrency: number;
+}
+
+/** Carries work from a committed transaction to some worker, at least once (pg-boss). */
+@Injectable()
+export class Queue implements OnApplicationShutdown {
+  private readonly logger = new Logger(Queue.name);
+  private readonly boss: PgBoss;
+  private readonly created = new Map<string, Promise<void>>();
+  private started: Promise<unknown> | undefined;
+
+  constructor(databaseUrl: string, { worker }: { worker: boolean }) {
+    this.boss = new PgBoss({
+      connectionString: databaseUrl,
+      // Its sessions only ever read and write the queue's own tables.
+      options: '-c role=morag_system',
+      schema: QUEUE_SCHEMA,
+      application_name: 'morag-queue',
+      max: worker ? 5 : 2,
+      migrate: false,
+      createSchema: false,
+      schedule: false,
+      supervise: worker,
+      reindex: false,
+      useListenNotify: worker,
+      superviseIntervalSeconds: 5,
+      monitorIntervalSeconds: 5,
+    });
+    this.boss.on('error', (error) => this.logger.warn(`queue: ${String(error)}`));
+  }
+
+  /** Puts work in as part of the transaction: both happen or neither. Work with the same group shares the workers fairly with other groups. */
+  async send(tx: AnyTx, queue: string, data: Record<string, string>, group: string): Promise<void> {
+    await this.ready(queue, { retryLimit: 20, concurrency: 1 });
+    const { queryRunner } = tx.manager;
+    if (!queryRunner) throw new Error('work is queued inside a transaction only');
+    const db = { executeSql: async (sql: string, values?: unknown[]) => ({ rows: ((await queryRunner.query(sql, values, true)).records as unknown[]) ?? [] }) };
+    await this.boss.send(queue, data, { db, group: { id: group } });
+  }
+
+  async work(queue: string, limits: QueueLimits, handle: (work: QueuedWork) => Promise<void>): Promise<void> {
+    await this.ready(queue, limits);
+    const options = {
+      localConcurrency: limits.concurrency,
+      groupConcurrency: Math.max(1, Math.floor(limits.concurrency / 2)),
+      pollingIntervalSeconds: 0.5,
+      notifyPollingIntervalSeconds: 2,
+      burstWhenReadyExceeds: 1,
+      heartbeatRefreshSeconds: 2,
+    };
+    await this.boss.work<Record<string, string>>(queue, options, async ([job]: Job<Record<string, string>>[]) => {
+      if (job) await handle({ data: job.data, signal: job.signal });
+    });
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    if (!this.started) return;
+    await this.boss.stop({ graceful: true, timeout: DRAIN_MS });
+  }
+
+  private async ready(queue: string, limits: QueueLimits): Promise<void> {
+    this.started ??= this.boss.start();
+    await this.started;
+    let creation = this.created.get(queue);
+    if (!creation) {
+      creation = this.boss.createQueue(queue, {
+        notify: true,
+        retryLimit: limits.retryLimit,
+        retryDelay: 2,
+        retryBackoff: true,
+        retryDelayMax: 300,
+        heartbeatSeconds: HEARTBEAT_SECONDS,
+      });
+      this.created.set(queue, creation);
+    }
+    await creation;
+  }
+}

@@ -1,0 +1,145 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Type } from 'class-transformer';
+import { ArrayMaxSize, IsArray, IsIn, IsInt, IsObject, IsOptional, IsString, Max, MaxLength, Min, ValidateIf, ValidateNested } from 'class-validator';
+import { TENANT_STATUSES, type TenantStatus } from '../../common/principal.js';
+import { RESOURCES, type QuotaEntity, type Resource } from '../quota.entity.js';
+import type { TenantOverview } from '../tenants.repository.js';
+import { ResourceQuotaDto, ResourceQuotasDto } from './quota.dto.js';
+
+/** A tenant with its owner, quotas and usage. */
+export class TenantInfoDto {
+  tenant_id: string;
+  user_id: string;
+  user_name: string;
+  user_email: string;
+  @ApiProperty({ enum: TENANT_STATUSES })
+  status: TenantStatus;
+  created_at: Date;
+  last_login: Date | null;
+  quotas: ResourceQuotasDto;
+  @ApiProperty({ type: 'object', additionalProperties: true })
+  configuration: Record<string, unknown>;
+  /** What exists now, by resource type. */
+  @ApiProperty({ type: 'object', additionalProperties: { type: 'number' } })
+  usage_stats: Record<string, number>;
+  @ApiProperty({ type: 'object', additionalProperties: true })
+  metadata: Record<string, unknown>;
+
+  static from(tenant: TenantOverview, quotas: QuotaEntity[]): TenantInfoDto {
+    const resources = quotas.map((quota) => ResourceQuotaDto.from(quota));
+    return {
+      tenant_id: tenant.id,
+      user_id: tenant.userId,
+      user_name: tenant.userName,
+      user_email: tenant.userEmail,
+      status: tenant.status,
+      created_at: tenant.createdAt,
+      last_login: tenant.lastLoginAt,
+      quotas: { quotas: resources },
+      configuration: tenant.configuration,
+      usage_stats: Object.fromEntries(resources.map((quota) => [quota.resource_type, quota.used])),
+      metadata: tenant.metadata,
+    };
+  }
+}
+
+/** A row of the administrator's list. */
+export class TenantSummaryDto {
+  tenant_id: string;
+  user_id: string;
+  user_name: string;
+  user_email: string;
+  @ApiProperty({ enum: TENANT_STATUSES })
+  status: TenantStatus;
+  created_at: Date;
+  last_login: Date | null;
+
+  static from(tenant: TenantOverview): TenantSummaryDto {
+    return {
+      tenant_id: tenant.id,
+      user_id: tenant.userId,
+      user_name: tenant.userName,
+      user_email: tenant.userEmail,
+      status: tenant.status,
+      created_at: tenant.createdAt,
+      last_login: tenant.lastLoginAt,
+    };
+  }
+}
+
+export class TenantListDto {
+  tenants: TenantSummaryDto[];
+  total: number;
+  skip: number;
+  limit: number;
+}
+
+export class ListTenantsQueryDto {
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(0)
+  @Max(1_000_000)
+  skip: number = 0;
+
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(1)
+  @Max(100)
+  limit: number = 50;
+
+  @ApiPropertyOptional({ enum: TENANT_STATUSES })
+  @IsOptional()
+  @IsIn(TENANT_STATUSES)
+  status?: TenantStatus;
+
+  @IsOptional()
+  @IsString()
+  @MaxLength(255)
+  email_contains?: string;
+
+  @IsOptional()
+  @IsString()
+  @MaxLength(255)
+  name_contains?: string;
+}
+
+export class QuotaChangeDto {
+  @ApiProperty({ enum: RESOURCES })
+  @IsIn(RESOURCES)
+  resource_type: Resource;
+
+  /** Null is unlimited; in MiB for `storage_mb`. */
+  @IsOptional()
+  @ValidateIf((change: QuotaChangeDto) => change.limit !== null)
+  @IsInt()
+  @Min(0)
+  @Max(1_000_000_000)
+  limit?: number | null;
+
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  @Max(100)
+  warning_threshold?: number;
+}
+
+export class UpdateTenantDto {
+  @ApiPropertyOptional({ enum: TENANT_STATUSES })
+  @IsOptional()
+  @IsIn(TENANT_STATUSES)
+  status?: TenantStatus;
+
+  @IsOptional()
+  @IsArray()
+  @ArrayMaxSize(20)
+  @ValidateNested({ each: true })
+  @Type(() => QuotaChangeDto)
+  quotas?: QuotaChangeDto[];
+
+  @ApiPropertyOptional({ type: 'object', additionalProperties: true })
+  @IsOptional()
+  @IsObject()
+  metadata?: Record<string, unknown>;
+}

@@ -1,0 +1,23 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+import type { TenantStatus } from '../common/principal.js';
+
+@Entity('tenants')
+export class TenantEntity {
+  @PrimaryColumn({ type: 'uuid' })
+  id: string;
+
+  @Column({ type: 'text' })
+  status: TenantStatus;
+
+  @Column({ type: 'jsonb' })
+  configuration: Record<string, unknown>;
+
+  @Column({ type: 'jsonb' })
+  metadata: Record<string, unknown>;
+
+  @Column({ name: 'created_at', type: 'timestamptz' })
+  createdAt: Date;
+
+  @Column({ name: 'updated_at', type: 'timestamptz' })
+  updatedAt: Date;
+}

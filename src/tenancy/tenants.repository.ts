@@ -1,0 +1,71 @@
+import { Injectable } from '@nestjs/common';
+import type { QueryDeepPartialEntity } from 'typeorm';
+import type { TenantStatus } from '../common/principal.js';
+import type { AnyTx } from '../persistence/transactions.js';
+import { TenantEntity } from './tenant.entity.js';
+
+/** A tenant beside the person who owns it. */
+export interface TenantOverview {
+  id: string;
+  status: TenantStatus;
+  configuration: Record<string, unknown>;
+  metadata: Record<string, unknown>;
+  createdAt: Date;
+  userId: string;
+  userName: string;
+  userEmail: string;
+  lastLoginAt: Date | null;
+}
+
+export interface TenantFilter {
+  status?: TenantStatus;
+  emailContains?: string;
+  nameContains?: string;
+}
+
+const OVERVIEW = `SELECT t.id, t.status, t.configuration, t.metadata, t.created_at AS "createdAt", u.id AS "userId",
+  u.name AS "userName", u.email AS "userEmail", u.last_login_at AS "lastLoginAt"
+  FROM tenants t JOIN users u ON u.tenant_id = t.id`;
+
+function conditions(filter: TenantFilter): { where: string; values: unknown[] } {
+  const values: unknown[] = [];
+  const clauses: string[] = [];
+  const add = (clause: (placeholder: string) => string, value: unknown): void => {
+    values.push(value);
+    clauses.push(clause(`$${values.length}`));
+  };
+  if (filter.status !== undefined) add((p) => `t.status = ${p}`, filter.status);
+  if (filter.emailContains !== undefined) add((p) => `position(lower(${p}) in u.email_key) > 0`, filter.emailContains);
+  if (filter.nameContains !== undefined) add((p) => `position(lower(${p}) in lower(u.name)) > 0`, filter.nameContains);
+  return { where: clauses.length > 0 ? `WHERE ${clauses.join(' AND ')}` : '', values };
+}
+
+@Injectable()
+export class TenantsRepository {
+  async insert(tx: AnyTx, tenant: { id: string }): Promise<void> {
+    await tx.manager.insert(TenantEntity, tenant);
+  }
+
+  async findOverview(tx: AnyTx, tenantId: string): Promise<TenantOverview | null> {
+    const rows = await tx.manager.query<TenantOverview[]>(`${OVERVIEW} WHERE t.id = $1`, [tenantId]);
+    return rows[0] ?? null;
+  }
+
+  async listNewestFirst(tx: AnyTx, filter: TenantFilter, page: { skip: number; limit: number }): Promise<{ rows: TenantOverview[]; total: number }> {
+    const { where, values } = conditions(filter);
+    const rows = await tx.manager.query<TenantOverview[]>(
+      `${OVERVIEW} ${where} ORDER BY t.id DESC OFFSET $${values.length + 1} LIMIT $${values.length + 2}`,
+      [...values, page.skip, page.limit],
+    );
+    const counted = await tx.manager.query<{ total: string }[]>(
+      `SELECT count(*) AS total FROM tenants t JOIN users u ON u.tenant_id = t.id ${where}`,
+      values,
+    );
+    return { rows, total: Number(counted[0]?.total ?? 0) };
+  }
+
+  async update(tx: AnyTx, tenantId: string, change: Partial<Pick<TenantEntity, 'status' | 'metadata'>>): Promise<boolean> {
+    const { affected } = await tx.manager.update(TenantEntity, { id: tenantId }, { ...change, updatedAt: new Date() } as QueryDeepPartialEntity<TenantEntity>);
+    return affected === 1;
+  }
+}

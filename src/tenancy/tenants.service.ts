@@ -1,0 +1,66 @@
+import { Injectable } from '@nestjs/common';
+import type { Principal } from '../common/principal.js';
+import { Transactions, type AnyTx } from '../persistence/transactions.js';
+import { ResourceQuotaDto, type ResourceQuotasDto } from './dto/quota.dto.js';
+import { TenantInfoDto, TenantSummaryDto, type ListTenantsQueryDto, type QuotaChangeDto, type TenantListDto, type UpdateTenantDto } from './dto/tenant.dto.js';
+import { BYTES_PER_MIB } from './quota.entity.js';
+import { QuotasRepository } from './quotas.repository.js';
+import { TenantNotFound } from './tenancy.errors.js';
+import { TenantsRepository } from './tenants.repository.js';
+
+/** Tenants as they see themselves and as the administrator sees them. */
+@Injectable()
+export class TenantsService {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly tenants: TenantsRepository,
+    private readonly quotas: QuotasRepository,
+  ) {}
+
+  /** Part of registering: a tenant with the default quotas. */
+  async create(tx: AnyTx, tenantId: string): Promise<void> {
+    await this.tenants.insert(tx, { id: tenantId });
+    await this.quotas.createDefaults(tx, tenantId);
+  }
+
+  info(principal: Principal): Promise<TenantInfoDto> {
+    return this.transactions.forTenant(principal.tenantId, (tx) => this.describe(tx, principal.tenantId));
+  }
+
+  async listQuotas(principal: Principal): Promise<ResourceQuotasDto> {
+    const quotas = await this.transactions.forTenant(principal.tenantId, (tx) => this.quotas.list(tx, principal.tenantId));
+    return { quotas: quotas.map((quota) => ResourceQuotaDto.from(quota)) };
+  }
+
+  async listAll(query: ListTenantsQueryDto): Promise<TenantListDto> {
+    const filter = { status: query.status, emailContains: query.email_contains, nameContains: query.name_contains };
+    const { rows, total } = await this.transactions.forSystem((tx) => this.tenants.listNewestFirst(tx, filter, query));
+    return { tenants: rows.map((row) => TenantSummaryDto.from(row)), total, skip: query.skip, limit: query.limit };
+  }
+
+  infoOf(tenantId: string): Promise<TenantInfoDto> {
+    return this.transactions.forSystem((tx) => this.describe(tx, tenantId));
+  }
+
+  update(tenantId: string, dto: UpdateTenantDto): Promise<TenantInfoDto> {
+    const { status, metadata } = dto;
+    return this.transactions.forSystem(async (tx) => {
+      const found = await this.tenants.update(tx, tenantId, { status, metadata });
+      if (!found) throw new TenantNotFound();
+      for (const change of dto.quotas ?? []) await this.changeQuota(tx, tenantId, change);
+      return this.describe(tx, tenantId);
+    });
+  }
+
+  private async changeQuota(tx: AnyTx, tenantId: string, { resource_type, limit, warning_threshold }: QuotaChangeDto): Promise<void> {
+    const unit = resource_type === 'storage_mb' ? BYTES_PER_MIB : 1;
+    const hardLimit = typeof limit === 'number' ? limit * unit : limit;
+    await this.quotas.setLimit(tx, tenantId, resource_type, { hardLimit, warningThreshold: warning_threshold });
+  }
+
+  private async describe(tx: AnyTx, tenantId: string): Promise<TenantInfoDto> {
+    const tenant = await this.tenants.findOverview(tx, tenantId);
+    if (!tenant) throw new TenantNotFound();
+    return TenantInfoDto.from(tenant, await this.quotas.list(tx, tenantId));
+  }
+}

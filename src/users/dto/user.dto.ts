@@ -1,0 +1,96 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsBoolean, IsEmail, IsIn, IsOptional, IsString, IsUrl, Length, Matches, MaxLength } from 'class-validator';
+import { ROLES, type Role } from '../../common/principal.js';
+import type { UserEntity } from '../user.entity.js';
+import { THEMES, type Theme, type UserSettingsEntity } from '../user-settings.entity.js';
+
+export class UserDto {
+  @ApiProperty({ format: 'uuid' })
+  id: string;
+  name: string;
+  email: string;
+  avatar: string | null;
+  @ApiProperty({ enum: ROLES })
+  role: Role;
+  is_active: boolean;
+  created_at: Date;
+  updated_at: Date;
+
+  static from(user: UserEntity): UserDto {
+    return {
+      id: user.id,
+      name: user.name,
+      email: user.email,
+      avatar: user.avatar,
+      role: user.role,
+      is_active: user.isActive,
+      created_at: user.createdAt,
+      updated_at: user.updatedAt,
+    };
+  }
+}
+
+export class UpdateUserDto {
+  @IsOptional()
+  @IsString()
+  @Length(2, 255)
+  name?: string;
+
+  @IsOptional()
+  @IsEmail()
+  @MaxLength(254)
+  email?: string;
+
+  /** Address of a picture. */
+  @IsOptional()
+  @IsUrl({ protocols: ['http', 'https'], require_protocol: true, require_tld: false })
+  @MaxLength(2048)
+  avatar?: string;
+}
+
+export class UserSettingsDto {
+  @ApiProperty({ enum: THEMES })
+  theme: Theme;
+  language: string;
+  notifications: boolean;
+  auto_save: boolean;
+  /** Name of the database that uploads go to when they name none. */
+  default_database: string;
+
+  static from(settings: UserSettingsEntity): UserSettingsDto {
+    return {
+      theme: settings.theme,
+      language: settings.language,
+      notifications: settings.notifications,
+      auto_save: settings.autoSave,
+      default_database: settings.defaultDatabase,
+    };
+  }
+}
+
+export class UpdateUserSettingsDto {
+  @ApiPropertyOptional({ enum: THEMES })
+  @IsOptional()
+  @IsIn(THEMES)
+  theme?: Theme;
+
+  /** A BCP 47 language tag, such as `en` or `pt-BR`. */
+  @IsOptional()
+  @IsString()
+  @Matches(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, { message: 'language must be a language tag such as en or pt-BR' })
+  @MaxLength(35)
+  language?: string;
+
+  @IsOptional()
+  @IsBoolean()
+  notifications?: boolean;
+
+  @IsOptional()
+  @IsBoolean()
+  auto_save?: boolean;
+
+  @IsOptional()
+  @IsString()
+  @Matches(/^[a-z0-9][a-z0-9_-]{0,62}$/, { message: 'default_database must be the name of a database' })
+  default_database?: string;
+}
