@@ -132,8 +132,16 @@ module.exports = {
       name: 'no-foreign-repository-or-dto',
       comment: "Use the other module's service: its repository is how it stores things, its DTOs are what the wire says.",
       severity: 'error',
-      from: { path: '^src/([^/]+)/' },
+      // The edge is made of what the floors below answer, so it may name their DTOs.
+      from: { path: '^src/([^/]+)/', pathNot: '^src/(?:auth|admin)/' },
       to: { path: '^src/.*\\.(?:repository|dto)\\.ts$', pathNot: ['^src/$1/', '^src/common/'] },
+    },
+    {
+      name: 'no-foreign-repository-at-the-edge',
+      comment: "Use the other module's service: its repository is how it stores things.",
+      severity: 'error',
+      from: { path: '^src/(auth|admin)/' },
+      to: { path: '^src/.*\\.repository\\.ts$', pathNot: '^src/$1/' },
     },
     {
       name: 'no-foreign-entity-but-as-a-type',

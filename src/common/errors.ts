@@ -23,8 +23,8 @@ export abstract class AppError extends Error {
   readonly headers: Record<string, string>;
   readonly members: Record<string, unknown>;
 
-  protected constructor(problem: ProblemOptions) {
-    super(problem.detail);
+  protected constructor(problem: ProblemOptions, options?: ErrorOptions) {
+    super(problem.detail, options);
     this.name = new.target.name;
     this.status = problem.status;
     this.code = problem.code;

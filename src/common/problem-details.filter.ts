@@ -3,6 +3,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from './errors.js';
 import { MalformedRequest, PayloadTooLarge, UnsupportedMediaType } from './request-errors.js';
 
+/** For JSON bodies; files go to disk as they arrive and have a limit of their own. */
+export const JSON_BODY_LIMIT_BYTES = 4 * 1024 * 1024;
+
 class RouteNotFound extends AppError {
   constructor() {
     super({ status: 404, code: 'not_found', title: 'Not found', detail: 'There is nothing at this address. The routes are listed at /docs.' });
@@ -32,7 +35,7 @@ function translate(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const status = statusOf(error);
   if (status === 404) return new RouteNotFound();
-  if (status === 413) return new PayloadTooLarge('1 MiB for JSON bodies; send files to /api/v1/ingest/file');
+  if (status === 413) return new PayloadTooLarge('4 MiB for JSON bodies; send larger texts as files to /api/v1/ingest/file');
   if (status === 415) return new UnsupportedMediaType('Send application/json, or multipart/form-data where a file is expected.');
   if (status !== undefined && status >= 400 && status < 500) {
     return new MalformedRequest('The body could not be read: check that it is whole, valid JSON and that Content-Type and Content-Length fit it.');

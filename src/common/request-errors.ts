@@ -48,14 +48,8 @@ export class UnsupportedMediaType extends AppError {
 
 /** Something this process depends on does not answer; the same request may succeed in a moment. */
 export class ServiceUnavailable extends AppError {
-  constructor(code: string, detail: string, retryAfterSeconds = 1) {
-    super({
-      status: 503,
-      code,
-      title: 'Service unavailable',
-      detail,
-      retryable: true,
-      headers: { 'Retry-After': String(retryAfterSeconds) },
-    });
+  constructor(code: string, detail: string, retryAfterSeconds = 1, options?: ErrorOptions) {
+    const headers = { 'Retry-After': String(retryAfterSeconds) };
+    super({ status: 503, code, title: 'Service unavailable', detail, retryable: true, headers }, options);
   }
 }

@@ -19,7 +19,7 @@ export interface JobHandler {
   /** May run twice; must call `JobsService.finish` in its last transaction. */
   run(run: JobRun): Promise<void>;
   /** Gives back what the job held, in the transaction that fails it for good. */
-  giveUp(tx: TenantTx, lease: JobLease, error: JobError): Promise<void>;
+  giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<void>;
 }
 
 /** Work behind the scenes that must happen sooner or later, such as removing what a deleted row left in other stores. */

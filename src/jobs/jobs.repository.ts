@@ -42,8 +42,11 @@ export class JobsRepository {
     return this.whileHeld(tx, lease, `status = 'FINISHED', percentage = 100, stage = NULL, summary = $4, result = $5, ended_at = now()`, [summary, JSON.stringify(result)]);
   }
 
-  async fail(tx: TenantTx, lease: JobLease, error: JobError): Promise<boolean> {
-    return this.whileHeld(tx, lease, `status = 'FAILED', summary = $4, error = $5, ended_at = now()`, [error.message, JSON.stringify(error)]);
+  /** Answers the stage it failed in, or null when the job is no longer held. */
+  async fail(tx: TenantTx, lease: JobLease, error: JobError): Promise<string | null> {
+    const set = `status = 'FAILED', summary = $4, error = $5, ended_at = now()`;
+    const [row] = await this.updateHeld(tx, lease, set, [error.message, JSON.stringify(error)]);
+    return row ? (row.stage ?? 'start') : null;
   }
 
   async putBack(tx: TenantTx, lease: JobLease, error: JobError): Promise<boolean> {
@@ -81,11 +84,15 @@ export class JobsRepository {
   }
 
   /** Changes the job only while this attempt is the current one: the late write of a worker that lost it changes nothing. */
-  private async whileHeld(tx: TenantTx, lease: JobLease, set: string, values: unknown[]): Promise<boolean> {
-    const [rows] = await tx.manager.query<[unknown[], number]>(
-      `UPDATE jobs SET ${set}, updated_at = now() WHERE tenant_id = $1 AND id = $2 AND attempt = $3 AND status = 'PROCESSING' RETURNING id`,
+  private async updateHeld(tx: TenantTx, lease: JobLease, set: string, values: unknown[]): Promise<{ stage: string | null }[]> {
+    const [rows] = await tx.manager.query<[{ stage: string | null }[], number]>(
+      `UPDATE jobs SET ${set}, updated_at = now() WHERE tenant_id = $1 AND id = $2 AND attempt = $3 AND status = 'PROCESSING' RETURNING stage`,
       [tx.tenantId, lease.id, lease.attempt, ...values],
     );
-    return rows.length === 1;
+    return rows;
+  }
+
+  private async whileHeld(tx: TenantTx, lease: JobLease, set: string, values: unknown[]): Promise<boolean> {
+    return (await this.updateHeld(tx, lease, set, values)).length === 1;
   }
 }

@@ -45,10 +45,11 @@ export class JobsService {
   }
 
   /** Ends the job for good; `giveUp` returns what it held, in the same transaction. @throws LeaseLost */
-  async fail(lease: JobLease, error: JobError, giveUp: (tx: TenantTx) => Promise<void>): Promise<void> {
+  async fail(lease: JobLease, error: JobError, giveUp: (tx: TenantTx, stage: string) => Promise<void>): Promise<void> {
     await this.transactions.forTenant(lease.tenantId, async (tx) => {
-      if (!(await this.jobs.fail(tx, lease, error))) throw new LeaseLost();
-      await giveUp(tx);
+      const stage = await this.jobs.fail(tx, lease, error);
+      if (stage === null) throw new LeaseLost();
+      await giveUp(tx, stage);
     });
   }
 

@@ -56,7 +56,7 @@ export class JobsWorker implements OnApplicationBootstrap {
     const told = describe(error);
     this.logger.warn({ err: error, job_id: lease.id, attempt: lease.attempt, code: told.code }, 'a job attempt failed');
     if (!signal.aborted && (!told.retryable || lease.attempt >= lease.maxAttempts)) {
-      await this.jobs.fail(lease, told, (tx) => handler.giveUp(tx, lease, told));
+      await this.jobs.fail(lease, told, (tx, stage) => handler.giveUp(tx, lease, told, stage));
       return;
     }
     await this.jobs.putBack(lease, told);

@@ -19,6 +19,8 @@ export class DocumentsAndJobs1764000000003 implements MigrationInterface {
         chunk_size integer NOT NULL,
         chunk_overlap integer NOT NULL,
         chunk_count integer NOT NULL DEFAULT 0,
+        is_charged boolean NOT NULL DEFAULT true,
+        reserved_points integer NOT NULL DEFAULT 0 CHECK (reserved_points >= 0),
         quality real,
         size_bytes bigint NOT NULL CHECK (size_bytes >= 0),
         content_checksum text NOT NULL,
@@ -35,6 +37,7 @@ export class DocumentsAndJobs1764000000003 implements MigrationInterface {
         FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id) ON DELETE CASCADE,
         CONSTRAINT documents_database FOREIGN KEY (tenant_id, database_id) REFERENCES databases (tenant_id, id)
       )`);
+    await runner.query(`COMMENT ON COLUMN documents.is_charged IS 'whether documents, bytes and points are taken from the quota at this moment'`);
     // A failed document keeps its row and file for a while, but the same bytes may be sent again meanwhile.
     await runner.query(`CREATE UNIQUE INDEX documents_content ON documents (tenant_id, database_id, content_checksum) WHERE state NOT IN ('DELETED', 'FAILED')`);
     await runner.query('CREATE INDEX documents_by_database ON documents (tenant_id, database_id, id DESC)');

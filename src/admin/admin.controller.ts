@@ -1,0 +1,32 @@
+import { Body, Controller, Get, Patch, Query } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import { RequirePermission, RequireRole } from '../common/principal.js';
+import { UuidParam } from '../common/validation.js';
+import { ListTenantsQueryDto, TenantInfoDto, TenantListDto, UpdateTenantDto } from '../tenancy/dto/tenant.dto.js';
+import { TenantsService } from '../tenancy/tenants.service.js';
+
+@ApiTags('Administration')
+@Controller('admin/tenants')
+@RequirePermission('admin')
+@RequireRole('ADMIN')
+export class AdminController {
+  constructor(private readonly tenants: TenantsService) {}
+
+  /** Lists all tenants, newest first. */
+  @Get()
+  list(@Query() query: ListTenantsQueryDto): Promise<TenantListDto> {
+    return this.tenants.listAll(query);
+  }
+
+  /** One tenant with its quotas and usage. */
+  @Get(':id')
+  get(@UuidParam() id: string): Promise<TenantInfoDto> {
+    return this.tenants.infoOf(id);
+  }
+
+  /** Changes status, quotas or metadata of a tenant. */
+  @Patch(':id')
+  update(@UuidParam() id: string, @Body() dto: UpdateTenantDto): Promise<TenantInfoDto> {
+    return this.tenants.update(id, dto);
+  }
+}

@@ -1,0 +1,53 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
+import { AdminModule } from './admin/admin.module.js';
+import { ApiKeysModule } from './api-keys/api-keys.module.js';
+import { AuthModule } from './auth/auth.module.js';
+import { AuthenticationGuard } from './auth/authentication.guard.js';
+import { PermissionsGuard } from './auth/permissions.guard.js';
+import { ProblemDetailsFilter } from './common/problem-details.filter.js';
+import { validationPipe } from './common/validation.js';
+import type { Config } from './config/config.js';
+import { ConfigModule } from './config/config.module.js';
+import { DatabasesModule } from './databases/databases.module.js';
+import { DocumentsModule } from './documents/documents.module.js';
+import { EmbeddingsModule } from './embeddings/embeddings.module.js';
+import { HealthModule } from './health/health.module.js';
+import { JobsModule } from './jobs/jobs.module.js';
+import { PersistenceModule } from './persistence/persistence.module.js';
+import { SearchModule } from './search/search.module.js';
+import { TenancyModule } from './tenancy/tenancy.module.js';
+import { UsersModule } from './users/users.module.js';
+
+/** The whole server. What wraps a request is registered here once, in the order in which it acts. */
+@Module({})
+export class AppModule {
+  static with(config: Config, databaseUrl: string): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        ConfigModule.forRoot(config),
+        PersistenceModule.forRoot(databaseUrl, config.env.DATABASE_POOL),
+        JobsModule.forRoot(databaseUrl),
+        EmbeddingsModule,
+        TenancyModule,
+        UsersModule,
+        ApiKeysModule,
+        DatabasesModule,
+        DocumentsModule,
+        SearchModule,
+        AuthModule,
+        AdminModule,
+        HealthModule,
+      ],
+      providers: [
+        { provide: APP_FILTER, useClass: ProblemDetailsFilter },
+        // First who it is, then whether that one may: a guard that decides needs the principal.
+        { provide: APP_GUARD, useClass: AuthenticationGuard },
+        { provide: APP_GUARD, useClass: PermissionsGuard },
+        // After the guards, so that a stranger learns nothing from validation errors; before anything is charged.
+        { provide: APP_PIPE, useValue: validationPipe },
+      ],
+    };
+  }
+}

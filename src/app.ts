@@ -1,0 +1,82 @@
+import helmet from '@fastify/helmet';
+import multipart from '@fastify/multipart';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { v7 as uuidv7 } from 'uuid';
+import { AppModule } from './app.module.js';
+import { NestLogger } from './common/logging.js';
+import { JSON_BODY_LIMIT_BYTES } from './common/problem-details.filter.js';
+import type { AuthenticatedRequest } from './common/principal.js';
+import type { Config } from './config/config.js';
+import { serveDocs } from './openapi.js';
+
+/** What Swagger UI needs, and nothing from elsewhere. */
+const CONTENT_SECURITY_POLICY = {
+  useDefaults: false,
+  directives: {
+    'default-src': ["'none'"],
+    'script-src': ["'self'"],
+    'style-src': ["'self'", "'unsafe-inline'"],
+    'img-src': ["'self'", 'data:'],
+    'connect-src': ["'self'"],
+    'base-uri': ["'none'"],
+    'form-action': ["'self'"],
+    'frame-ancestors': ["'none'"],
+  },
+};
+
+function adapterFor(config: Config): FastifyAdapter {
+  return new FastifyAdapter({
+    trustProxy: config.env.TRUSTED_PROXIES.length > 0 ? config.env.TRUSTED_PROXIES : false,
+    bodyLimit: JSON_BODY_LIMIT_BYTES,
+    genReqId: () => uuidv7(),
+    // Kept-alive connections without a request do not hold up a shutdown.
+    forceCloseConnections: 'idle',
+    logger: false,
+  });
+}
+
+async function registerPlugins(app: NestFastifyApplication, config: Config): Promise<void> {
+  await app.register(helmet, { contentSecurityPolicy: CONTENT_SECURITY_POLICY, crossOriginResourcePolicy: { policy: 'same-site' } });
+  await app.register(multipart, {
+    throwFileSizeLimit: false,
+    // One byte more than allowed tells a file that is too large from one that just fits.
+    limits: { fileSize: config.maxUploadBytes + 1, files: 1, fields: 20, parts: 21, fieldNameSize: 100, fieldSize: 256 * 1024, headerPairs: 50 },
+  });
+  if (config.env.CORS_ORIGINS.length > 0) app.enableCors({ origin: config.env.CORS_ORIGINS, credentials: false, exposedHeaders: ['X-Request-Id', 'Retry-After'] });
+}
+
+function addHooks(app: NestFastifyApplication, config: Config, logger: Logger): void {
+  const server = app.getHttpAdapter().getInstance();
+  server.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
+    reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
+    if (config.env.ROLE === 'worker' && !request.url.startsWith('/health')) {
+      await reply.status(404).type('text/plain').send('This process runs jobs; ask one whose ROLE is api.');
+    }
+  });
+  server.addHook('onResponse', async (request: FastifyRequest & AuthenticatedRequest, reply: FastifyReply) => {
+    logger.info({
+      request_id: request.id,
+      method: request.method,
+      // The route, not the address: an address may carry what should not be logged.
+      route: request.routeOptions.url ?? 'none',
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime * 10) / 10,
+      tenant_id: request.user?.tenantId,
+    });
+  });
+}
+
+/** Builds the server around an open database; it listens once `listen` is called. */
+export async function createApp(config: Config, databaseUrl: string, logger: Logger): Promise<NestFastifyApplication> {
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config, databaseUrl), adapterFor(config), {
+    logger: new NestLogger(logger),
+    abortOnError: false,
+  });
+  await registerPlugins(app, config);
+  addHooks(app, config, logger);
+  if (config.docsEnabled) serveDocs(app);
+  return app;
+}

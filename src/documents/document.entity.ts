@@ -1,0 +1,96 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { bigintColumn } from '../persistence/columns.js';
+import type { DocumentType } from './ingestion/media-type.js';
+
+export const DOCUMENT_STATES = ['PENDING', 'INGESTING', 'INGESTED', 'FAILED', 'DEPRECATED', 'DELETED'] as const;
+export type DocumentState = (typeof DOCUMENT_STATES)[number];
+
+export interface ProcessingError {
+  code: string;
+  message: string;
+  stage: string;
+}
+
+@Entity('documents')
+export class DocumentEntity {
+  @PrimaryColumn({ name: 'tenant_id', type: 'uuid' })
+  tenantId: string;
+
+  @PrimaryColumn({ type: 'uuid' })
+  id: string;
+
+  @Column({ name: 'user_id', type: 'uuid' })
+  userId: string;
+
+  @Column({ name: 'database_id', type: 'uuid' })
+  databaseId: string;
+
+  @Column({ type: 'text' })
+  title: string;
+
+  /** The client's file name: shown, never used as a path. */
+  @Column({ type: 'text' })
+  name: string;
+
+  @Column({ type: 'text' })
+  type: DocumentType;
+
+  @Column({ name: 'media_type', type: 'text' })
+  mediaType: string;
+
+  @Column({ type: 'text' })
+  state: DocumentState;
+
+  @Column({ type: 'integer' })
+  version: number;
+
+  @Column({ name: 'chunk_size', type: 'integer' })
+  chunkSize: number;
+
+  @Column({ name: 'chunk_overlap', type: 'integer' })
+  chunkOverlap: number;
+
+  @Column({ name: 'chunk_count', type: 'integer' })
+  chunkCount: number;
+
+  /** Whether documents, bytes and points are taken from the quota at this moment. */
+  @Column({ name: 'is_charged', type: 'boolean' })
+  isCharged: boolean;
+
+  @Column({ name: 'reserved_points', type: 'integer' })
+  reservedPoints: number;
+
+  @Column({ type: 'real', nullable: true })
+  quality: number | null;
+
+  @Column({ name: 'size_bytes', type: 'bigint', transformer: bigintColumn })
+  sizeBytes: number;
+
+  /** SHA-256, hexadecimal. */
+  @Column({ name: 'content_checksum', type: 'text' })
+  contentChecksum: string;
+
+  @Column({ name: 'blob_key', type: 'text' })
+  blobKey: string;
+
+  @Column({ name: 'source_url', type: 'text', nullable: true })
+  sourceUrl: string | null;
+
+  @Column({ type: 'jsonb' })
+  metadata: object;
+
+  @Column({ name: 'processing_error', type: 'jsonb', nullable: true })
+  processingError: ProcessingError | null;
+
+  @Column({ name: 'job_id', type: 'uuid' })
+  jobId: string;
+
+  @Column({ name: 'processed_at', type: 'timestamptz', nullable: true })
+  processedAt: Date | null;
+
+  @Column({ name: 'created_at', type: 'timestamptz' })
+  createdAt: Date;
+
+  @Column({ name: 'updated_at', type: 'timestamptz' })
+  updatedAt: Date;
+}

@@ -1,0 +1,39 @@
+import { AppError } from '../common/errors.js';
+
+export class DocumentNotFound extends AppError {
+  constructor() {
+    super({ status: 404, code: 'not_found', title: 'Not found', detail: 'There is no such document.' });
+  }
+}
+
+export class DuplicateDocument extends AppError {
+  /** @param documentId the one that has the content; null when it was deleted in this moment */
+  constructor(documentId: string | null) {
+    super({
+      status: 409,
+      code: 'duplicate_document',
+      title: 'Duplicate document',
+      detail: documentId === null ? 'The same content was deleted in this moment; send it again.' : `The same content is in this database already, as document ${documentId}.`,
+      members: { document_id: documentId },
+    });
+  }
+}
+
+/** The file cannot be one of ours, and that shows before any work is done on it. */
+export class FileRefused extends AppError {
+  constructor(code: string, detail: string) {
+    super({ status: code === 'empty_file' ? 422 : 415, code, title: 'File refused', detail });
+  }
+}
+
+export class InvalidChunking extends AppError {
+  constructor() {
+    super({ status: 422, code: 'invalid_chunking', title: 'Invalid chunking', detail: 'chunk_overlap must be smaller than chunk_size.' });
+  }
+}
+
+export class StorageFull extends AppError {
+  constructor() {
+    super({ status: 507, code: 'storage_full', title: 'Storage full', detail: 'The server has no room left. Nothing was kept; tell its operator.', retryable: true });
+  }
+}

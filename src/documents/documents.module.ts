@@ -1,0 +1,29 @@
+import { Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { Config } from '../config/config.js';
+import { DatabasesModule } from '../databases/databases.module.js';
+import { TenancyModule } from '../tenancy/tenancy.module.js';
+import { ChunksRepository } from './chunks.repository.js';
+import { DocumentEntity } from './document.entity.js';
+import { DocumentsController } from './documents.controller.js';
+import { DocumentsRepository } from './documents.repository.js';
+import { DocumentsService } from './documents.service.js';
+import { Extraction } from './ingestion/extraction.js';
+import { FileUpload } from './ingestion/file-upload.js';
+import { IngestHandler } from './ingestion/ingest.handler.js';
+import { IngestionController } from './ingestion/ingestion.controller.js';
+import { IngestionsService } from './ingestion/ingestions.service.js';
+import { IntakeService } from './ingestion/intake.service.js';
+import { PurgeHandler } from './purge.handler.js';
+import { BlobStore } from './storage/blob-store.js';
+
+@Module({
+  imports: [TypeOrmModule.forFeature([DocumentEntity]), DatabasesModule, TenancyModule],
+  controllers: [DocumentsController, IngestionController],
+  providers: [
+    { provide: BlobStore, inject: [Config], useFactory: (config: Config) => BlobStore.open(config.blobDir) },
+    { provide: Extraction, useFactory: () => new Extraction() },
+    DocumentsRepository, ChunksRepository, DocumentsService, IntakeService, FileUpload, IngestionsService, IngestHandler, PurgeHandler,
+  ],
+})
+export class DocumentsModule {}

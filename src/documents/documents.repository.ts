@@ -1,0 +1,117 @@
+import { Injectable } from '@nestjs/common';
+import type { QueryDeepPartialEntity } from 'typeorm';
+import type { TenantTx } from '../persistence/transactions.js';
+import { DocumentEntity, type DocumentState, type ProcessingError } from './document.entity.js';
+import type { DocumentType } from './ingestion/media-type.js';
+
+export interface DocumentWithCollection {
+  document: DocumentEntity;
+  collectionName: string;
+}
+
+export interface DocumentFilter {
+  state?: DocumentState;
+  type?: DocumentType;
+  databaseId?: string;
+  /** Part of title or name, in any case. */
+  query?: string;
+  /** Only in these; null is all of the tenant's. */
+  databaseIds: readonly string[] | null;
+}
+
+export type NewDocument = Pick<
+  DocumentEntity,
+  'id' | 'userId' | 'databaseId' | 'title' | 'name' | 'type' | 'mediaType' | 'chunkSize' | 'chunkOverlap' | 'sizeBytes' | 'contentChecksum' | 'blobKey' | 'metadata' | 'jobId'
+>;
+
+interface ListPage {
+  limit: number;
+  before: string | null;
+  id?: string;
+}
+
+@Injectable()
+export class DocumentsRepository {
+  async insert(tx: TenantTx, document: NewDocument): Promise<void> {
+    await tx.manager.insert(DocumentEntity, { ...document, tenantId: tx.tenantId, state: 'PENDING' } as QueryDeepPartialEntity<DocumentEntity>);
+  }
+
+  findById(tx: TenantTx, id: string): Promise<DocumentEntity | null> {
+    return tx.manager.findOne(DocumentEntity, { where: { tenantId: tx.tenantId, id } });
+  }
+
+  async findVisible(tx: TenantTx, id: string, databaseIds: readonly string[] | null): Promise<DocumentWithCollection | null> {
+    const [found] = await this.listNewestFirst(tx, { databaseIds }, { limit: 1, before: null, id });
+    return found ?? null;
+  }
+
+  async findByContent(tx: TenantTx, databaseId: string, checksum: string): Promise<{ id: string } | null> {
+    const rows = await tx.manager.query<{ id: string }[]>(
+      `SELECT id FROM documents WHERE tenant_id = $1 AND database_id = $2 AND content_checksum = $3 AND state NOT IN ('DELETED', 'FAILED')`,
+      [tx.tenantId, databaseId, checksum],
+    );
+    return rows[0] ?? null;
+  }
+
+  async listNewestFirst(tx: TenantTx, filter: DocumentFilter, page: ListPage): Promise<DocumentWithCollection[]> {
+    const query = tx.manager
+      .createQueryBuilder(DocumentEntity, 'document')
+      .innerJoin('databases', 'db', 'db.tenant_id = document.tenant_id AND db.id = document.database_id')
+      .addSelect('db.collection_name', 'collection_name')
+      .where('document.tenant_id = :tenantId', { tenantId: tx.tenantId })
+      .andWhere(filter.state ? 'document.state = :state' : `document.state <> 'DELETED'`, { state: filter.state })
+      .orderBy('document.id', 'DESC')
+      .limit(page.limit);
+    if (page.id !== undefined) query.andWhere('document.id = :id', { id: page.id });
+    if (page.before !== null) query.andWhere('document.id < :before', { before: page.before });
+    if (filter.type) query.andWhere('document.type = :type', { type: filter.type });
+    if (filter.databaseId !== undefined) query.andWhere('document.database_id = :databaseId', { databaseId: filter.databaseId });
+    if (filter.databaseIds) query.andWhere('document.database_id = ANY (:databaseIds)', { databaseIds: filter.databaseIds });
+    if (filter.query !== undefined) {
+      query.andWhere(`position(lower(:text) in lower(document.title || ' ' || document.name)) > 0`, { text: filter.query });
+    }
+    const { entities, raw } = await query.getRawAndEntities<{ collection_name: string }>();
+    return entities.map((document, row) => ({ document, collectionName: raw[row]!.collection_name }));
+  }
+
+  /** Takes the document from every reader at once; what it left elsewhere is removed later. */
+  async markDeleted(tx: TenantTx, id: string): Promise<boolean> {
+    const [rows] = await tx.manager.query<[unknown[], number]>(
+      `UPDATE documents SET state = 'DELETED', updated_at = now() WHERE tenant_id = $1 AND id = $2 AND state <> 'DELETED' RETURNING id`,
+      [tx.tenantId, id],
+    );
+    return rows.length === 1;
+  }
+
+  /** Begins or begins again, unless the document was deleted or belongs to another job by now. */
+  async startIngesting(tx: TenantTx, id: string, jobId: string): Promise<boolean> {
+    return this.whileIngesting(tx, id, jobId, `state = 'INGESTING', processing_error = NULL`, [], `('PENDING', 'INGESTING')`);
+  }
+
+  async reservePoints(tx: TenantTx, id: string, jobId: string, points: number): Promise<boolean> {
+    return this.whileIngesting(tx, id, jobId, 'reserved_points = $4', [points]);
+  }
+
+  async completeIngesting(tx: TenantTx, id: string, jobId: string, result: { chunkCount: number; title: string }): Promise<boolean> {
+    return this.whileIngesting(tx, id, jobId, `state = 'INGESTED', reserved_points = 0, chunk_count = $4, title = $5, processed_at = now()`, [result.chunkCount, result.title]);
+  }
+
+  async failIngesting(tx: TenantTx, id: string, jobId: string, error: ProcessingError): Promise<boolean> {
+    const set = `state = 'FAILED', processing_error = $4, is_charged = false, reserved_points = 0, processed_at = now()`;
+    return this.whileIngesting(tx, id, jobId, set, [JSON.stringify(error)], `('PENDING', 'INGESTING')`);
+  }
+
+  /** True for the one caller that removed it. */
+  async remove(tx: TenantTx, id: string): Promise<boolean> {
+    const [, affected] = await tx.manager.query<[unknown[], number]>(`DELETE FROM documents WHERE tenant_id = $1 AND id = $2 AND state = 'DELETED'`, [tx.tenantId, id]);
+    return affected === 1;
+  }
+
+  private async whileIngesting(tx: TenantTx, id: string, jobId: string, set: string, values: unknown[], states = `('INGESTING')`): Promise<boolean> {
+    const [rows] = await tx.manager.query<[unknown[], number]>(
+      `UPDATE documents SET ${set}, updated_at = now() WHERE tenant_id = $1 AND id = $2 AND job_id = $3 AND state IN ${states} RETURNING id`,
+      [tx.tenantId, id, jobId, ...values],
+    );
+    return rows.length === 1;
+  }
+}

@@ -1,0 +1,104 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { IsIn, IsOptional, IsString, IsUUID, MaxLength } from 'class-validator';
+import { PageInfoDto, PageQueryDto } from '../../common/pagination.js';
+import { DOCUMENT_STATES, type DocumentState, type ProcessingError } from '../document.entity.js';
+import type { DocumentWithCollection } from '../documents.repository.js';
+import { DOCUMENT_TYPES, type DocumentType } from '../ingestion/media-type.js';
+
+const TYPES = Object.keys(DOCUMENT_TYPES) as DocumentType[];
+const VISIBLE_STATES = DOCUMENT_STATES.filter((state) => state !== 'DELETED');
+
+export class ProcessingErrorDto implements ProcessingError {
+  /** Stable and snake_case, such as `no_text` or `encrypted_file`. */
+  code: string;
+  message: string;
+  stage: string;
+}
+
+export class DocumentDto {
+  @ApiProperty({ format: 'uuid' })
+  id: string;
+  title: string;
+  /** The file's name as it was sent. */
+  name: string;
+  @ApiProperty({ enum: TYPES })
+  type: DocumentType;
+  @ApiProperty({ enum: VISIBLE_STATES })
+  state: DocumentState;
+  version: number;
+  /** How many pieces it was cut into. */
+  chunks: number;
+  quality: number | null;
+  size_bytes: number;
+  /** SHA-256 of the original, hexadecimal. */
+  content_checksum: string;
+  source_url: string | null;
+  @ApiProperty({ format: 'uuid' })
+  database_id: string;
+  collection_name: string;
+  @ApiProperty({ type: 'object', additionalProperties: true })
+  metadata: object;
+  @ApiProperty({ type: ProcessingErrorDto, nullable: true })
+  processing_error: ProcessingErrorDto | null;
+  upload_date: Date;
+  processed_at: Date | null;
+  created_at: Date;
+  updated_at: Date;
+  @ApiProperty({ format: 'uuid' })
+  user_id: string;
+  @ApiProperty({ format: 'uuid' })
+  job_id: string;
+
+  static from({ document, collectionName }: DocumentWithCollection): DocumentDto {
+    return {
+      id: document.id,
+      title: document.title,
+      name: document.name,
+      type: document.type,
+      state: document.state,
+      version: document.version,
+      chunks: document.chunkCount,
+      quality: document.quality,
+      size_bytes: document.sizeBytes,
+      content_checksum: document.contentChecksum,
+      source_url: document.sourceUrl,
+      database_id: document.databaseId,
+      collection_name: collectionName,
+      metadata: document.metadata,
+      processing_error: document.processingError,
+      upload_date: document.createdAt,
+      processed_at: document.processedAt,
+      created_at: document.createdAt,
+      updated_at: document.updatedAt,
+      user_id: document.userId,
+      job_id: document.jobId,
+    };
+  }
+}
+
+export class DocumentListDto extends PageInfoDto {
+  documents: DocumentDto[];
+}
+
+export class ListDocumentsQueryDto extends PageQueryDto {
+  @ApiPropertyOptional({ enum: VISIBLE_STATES })
+  @IsOptional()
+  @IsIn(VISIBLE_STATES)
+  state?: DocumentState;
+
+  @ApiPropertyOptional({ enum: TYPES })
+  @IsOptional()
+  @IsIn(TYPES)
+  type?: DocumentType;
+
+  @ApiPropertyOptional({ format: 'uuid' })
+  @IsOptional()
+  @IsUUID()
+  database_id?: string;
+
+  /** Part of the title or the file name. */
+  @IsOptional()
+  @IsString()
+  @MaxLength(255)
+  query?: string;
+}

@@ -1,0 +1,102 @@
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
+import { Transform, Type } from 'class-transformer';
+import { IsIn, IsInt, IsObject, IsOptional, IsString, IsUUID, Length, Matches, Max, MaxLength, Min } from 'class-validator';
+
+export const DEFAULT_CHUNK_SIZE = 2000;
+export const DEFAULT_CHUNK_OVERLAP = 200;
+
+/** A multipart field is text: the JSON in it is read here, and what is not JSON is refused by the next check. */
+function parseJson({ value }: { value: unknown }): unknown {
+  if (typeof value !== 'string') return value;
+  try {
+    return JSON.parse(value);
+  } catch (error) {
+    if (error instanceof SyntaxError) return value;
+    throw error;
+  }
+}
+
+/** Where a document goes and how it is cut. */
+class IngestOptionsDto {
+  /** The database by id; otherwise by `database`, otherwise your default one. */
+  @ApiPropertyOptional({ format: 'uuid' })
+  @IsOptional()
+  @IsUUID()
+  database_id?: string;
+
+  /** The database by name. */
+  @IsOptional()
+  @Matches(/^[a-z0-9][a-z0-9_-]{0,62}$/, { message: 'database must be the name of a database' })
+  database?: string;
+
+  /** Anything of your own, as a JSON object; it comes back with the document and with search results. */
+  @ApiPropertyOptional({ type: 'object', additionalProperties: true })
+  @IsOptional()
+  @Transform(parseJson)
+  @IsObject()
+  metadata?: Record<string, unknown>;
+
+  /** Characters in a chunk, at most. */
+  @ApiPropertyOptional({ minimum: 100, maximum: 16_000, default: DEFAULT_CHUNK_SIZE })
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(100)
+  @Max(16_000)
+  chunk_size: number = DEFAULT_CHUNK_SIZE;
+
+  /** Characters that neighbouring chunks share, at most. */
+  @ApiPropertyOptional({ minimum: 0, maximum: 4000, default: DEFAULT_CHUNK_OVERLAP })
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(0)
+  @Max(4000)
+  chunk_overlap: number = DEFAULT_CHUNK_OVERLAP;
+}
+
+export class IngestFileDto extends IngestOptionsDto {
+  /** Default: the file's own title, or its name. */
+  @IsOptional()
+  @IsString()
+  @Length(1, 500)
+  title?: string;
+}
+
+/** The multipart form, as the documentation shows it. */
+export class IngestFileFormDto extends IngestFileDto {
+  @ApiProperty({ type: 'string', format: 'binary', description: 'PDF, DOCX, HTML, Markdown or plain text' })
+  file: unknown;
+}
+
+export const TEXT_TYPES = ['text/markdown', 'text/plain'] as const;
+
+export class IngestTextDto extends IngestOptionsDto {
+  /** @example Minutes of the board */
+  @IsString()
+  @Length(1, 500)
+  title: string;
+
+  /** @example # Decisions\n\nThe board approved the budget of 2027. */
+  @IsString()
+  @MaxLength(4_000_000)
+  content: string;
+
+  @ApiPropertyOptional({ enum: TEXT_TYPES, default: 'text/markdown' })
+  @IsOptional()
+  @IsIn(TEXT_TYPES)
+  content_type: (typeof TEXT_TYPES)[number] = 'text/markdown';
+}
+
+export class AcceptedDto {
+  /** The job's id: poll `/api/v1/status/{task_id}`. */
+  @ApiProperty({ format: 'uuid' })
+  task_id: string;
+  @ApiProperty({ format: 'uuid' })
+  document_id: string;
+  @ApiProperty({ enum: ['pending'] })
+  status: 'pending';
+  message: string;
+  /** Seconds, guessed from the size. */
+  estimated_time: number;
+}

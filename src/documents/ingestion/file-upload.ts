@@ -1,0 +1,67 @@
+import type { MultipartFile } from '@fastify/multipart';
+import { Injectable } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { MalformedRequest, PayloadTooLarge, UnsupportedMediaType, ValidationFailed } from '../../common/request-errors.js';
+import { validationPipe } from '../../common/validation.js';
+import { Config } from '../../config/config.js';
+import { IngestFileDto } from '../dto/ingest.dto.js';
+import type { StagedBlob } from '../storage/blob-store.js';
+import { IntakeService, type ReceivedFile } from './intake.service.js';
+
+/** What multipart adds around the file: boundaries, headers and our few fields. */
+const ENVELOPE_BYTES = 1024 * 1024;
+
+/** Reads a multipart form with one file, which goes to disk as it arrives, wherever in the form it stands. */
+@Injectable()
+export class FileUpload {
+  constructor(
+    private readonly intake: IntakeService,
+    private readonly config: Config,
+  ) {}
+
+  /** @throws UnsupportedMediaType, PayloadTooLarge, MalformedRequest, ValidationFailed; nothing is left behind */
+  async read(request: FastifyRequest): Promise<{ file: ReceivedFile; dto: IngestFileDto }> {
+    if (!request.isMultipart()) throw new UnsupportedMediaType('Send the file as multipart/form-data, in a field named "file".');
+    if (Number(request.headers['content-length'] ?? 0) > this.config.maxUploadBytes + ENVELOPE_BYTES) throw new PayloadTooLarge(`${this.config.env.MAX_UPLOAD_MB} MiB for a file`);
+    const received: { file?: ReceivedFile } = {};
+    try {
+      const fields = await this.readParts(request, received);
+      if (!received.file) throw new ValidationFailed([{ field: 'file', message: 'file is required' }]);
+      const dto = (await validationPipe.transform(fields, { type: 'body', metatype: IngestFileDto })) as IngestFileDto;
+      return { file: received.file, dto };
+    } catch (error) {
+      if (received.file) await this.intake.discard(received.file.blob);
+      throw this.translate(error);
+    }
+  }
+
+  private async readParts(request: FastifyRequest, received: { file?: ReceivedFile }): Promise<Record<string, unknown>> {
+    const fields: Record<string, unknown> = {};
+    for await (const part of request.parts()) {
+      if (part.type === 'field') fields[part.fieldname] = part.value;
+      else if (part.fieldname === 'file') received.file = { blob: await this.receive(part), declared: { fileName: part.filename, mediaType: part.mimetype } };
+      else throw new ValidationFailed([{ field: part.fieldname, message: 'the only file is expected in the field "file"' }]);
+    }
+    return fields;
+  }
+
+  private async receive(part: MultipartFile): Promise<StagedBlob> {
+    const blob = await this.intake.receive(part.file);
+    // The parser ends the stream early when the connection breaks or a limit is reached: half a file is no file.
+    if (!part.file.truncated) return blob;
+    await this.intake.discard(blob);
+    throw new PayloadTooLarge(`${this.config.env.MAX_UPLOAD_MB} MiB for a file`);
+  }
+
+  /** The multipart parser's own errors carry a code and speak of its options. */
+  private translate(error: unknown): unknown {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (code === 'FST_REQ_FILE_TOO_LARGE') return new PayloadTooLarge(`${this.config.env.MAX_UPLOAD_MB} MiB for a file`);
+    if (code === 'FST_FILES_LIMIT') return new ValidationFailed([{ field: 'file', message: 'send one file at a time' }]);
+    if (/^FST_(FIELDS|PARTS)_LIMIT$/.test(code)) return new MalformedRequest('The form has too many parts.');
+    if (error instanceof Error && !('status' in error) && /multipart|unexpected end|premature close|aborted|boundary|malformed part/i.test(error.message)) {
+      return new MalformedRequest('The form is broken or ended early. Nothing was kept; send it again.');
+    }
+    return error;
+  }
+}

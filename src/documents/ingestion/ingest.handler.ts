@@ -1,0 +1,125 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { pointId } from '../../databases/vector-stores/point-id.js';
+import { VectorStore, type VectorPoint } from '../../databases/vector-stores/vector-store.js';
+import { Embedder, EmbeddingFailed } from '../../embeddings/embedder.js';
+import type { JobHandler, JobLease, JobRun } from '../../jobs/job-handler.js';
+import { JobRegistry } from '../../jobs/job-registry.js';
+import type { JobError } from '../../jobs/job.entity.js';
+import { JobFailure, LeaseLost } from '../../jobs/jobs.errors.js';
+import type { TenantTx } from '../../persistence/transactions.js';
+import { QuotaExceeded } from '../../tenancy/tenancy.errors.js';
+import type { IdentifiedChunk } from '../chunks.repository.js';
+import type { DocumentEntity } from '../document.entity.js';
+import { PurgeHandler } from '../purge.handler.js';
+import { BlobStore } from '../storage/blob-store.js';
+import { chunks as cut } from './chunker.js';
+import type { ExtractedDocument } from './extracted-document.js';
+import { Extraction } from './extraction.js';
+import { ExtractionFailed } from './extraction-failed.js';
+import { IngestionsService, type IngestionSubject } from './ingestions.service.js';
+
+/** Texts embedded between two reports of progress. */
+const BATCH = 64;
+/** Chunks cut before other work, such as the queue's heartbeat, gets its turn. */
+const CHUNKS_PER_TURN = 100;
+
+/** Errors of the stages as reasons the document's owner can read; whatever is not known is worth another attempt. */
+function asJobFailure(error: unknown): unknown {
+  if (error instanceof ExtractionFailed || error instanceof EmbeddingFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error });
+  if (error instanceof QuotaExceeded) return new JobFailure(error.code, error.message, true, { cause: error });
+  return error;
+}
+
+/** Turns a stored file into chunks and vectors: extract, cut, embed, store, and only then make it visible. */
+@Injectable()
+export class IngestHandler implements JobHandler, OnModuleInit {
+  readonly type = 'ingest';
+  readonly maxAttempts = 5;
+
+  constructor(
+    private readonly registry: JobRegistry,
+    private readonly ingestions: IngestionsService,
+    private readonly blobs: BlobStore,
+    private readonly extraction: Extraction,
+    private readonly embedder: Embedder,
+    private readonly store: VectorStore,
+    private readonly purge: PurgeHandler,
+  ) {}
+
+  onModuleInit(): void {
+    this.registry.registerJob(this);
+  }
+
+  async run(run: JobRun): Promise<void> {
+    const subject = await this.ingestions.start(run.lease);
+    try {
+      await this.ingest(run, subject);
+    } catch (error) {
+      // The document was deleted while we worked on it: what we stored since then must go again.
+      if (error instanceof LeaseLost) {
+        const { tenantId, documentId } = run.lease;
+        await this.purge.removeVectors({ tenantId, documentId }, subject.database.collectionName);
+      }
+      throw asJobFailure(error);
+    }
+  }
+
+  async giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<void> {
+    const collection = await this.ingestions.giveUp(tx, lease, error, stage);
+    if (collection !== null) await this.purge.schedule(tx, lease.documentId, collection);
+  }
+
+  private async ingest({ lease, signal, report }: JobRun, { document, database }: IngestionSubject): Promise<void> {
+    await report(5, 'extracting');
+    const extracted = await this.extraction.extract(this.blobs.pathOf(document.blobKey), { fileName: document.name, type: document.type }, signal);
+    await report(30, 'chunking');
+    const chunks = await this.cut(extracted, document, signal);
+    await this.ingestions.reserve(lease, chunks.length);
+    const vectors = await this.embed(chunks, { lease, signal, report });
+    await report(90, 'storing');
+    await this.store.ensureCollection(database.collectionName, { dimensions: database.dimensions });
+    await this.store.replaceDocument(database.collectionName, { tenantId: lease.tenantId, documentId: document.id }, toPoints(document, chunks, vectors));
+    await this.ingestions.complete(lease, document, titleOf(document, extracted), chunks);
+  }
+
+  private async cut(extracted: ExtractedDocument, document: DocumentEntity, signal: AbortSignal): Promise<IdentifiedChunk[]> {
+    const options = { chunkSize: document.chunkSize, chunkOverlap: document.chunkOverlap, maxTokens: this.embedder.maxInputTokens };
+    const chunks: IdentifiedChunk[] = [];
+    for (const chunk of cut(extracted, options)) {
+      chunks.push({ ...chunk, id: pointId(document.id, document.version, chunk.index) });
+      if (chunks.length % CHUNKS_PER_TURN === 0) {
+        await nextTurn();
+        signal.throwIfAborted();
+      }
+    }
+    return chunks;
+  }
+
+  private async embed(chunks: readonly IdentifiedChunk[], { signal, report }: JobRun): Promise<Float32Array[]> {
+    const vectors: Float32Array[] = [];
+    for (let from = 0; from < chunks.length; from += BATCH) {
+      await report(40 + (50 * from) / chunks.length, 'embedding');
+      const texts = chunks.slice(from, from + BATCH).map((chunk) => chunk.text);
+      vectors.push(...(await this.embedder.embedDocuments(texts, signal)));
+    }
+    return vectors;
+  }
+}
+
+function titleOf(document: DocumentEntity, extracted: ExtractedDocument): string {
+  // A title that the sender chose differs from the file name it would otherwise have.
+  return document.title === document.name ? (extracted.title ?? document.title) : document.title;
+}
+
+function toPoints(document: DocumentEntity, chunks: readonly IdentifiedChunk[], vectors: readonly Float32Array[]): VectorPoint[] {
+  return chunks.map((chunk, at) => ({
+    id: chunk.id,
+    vector: vectors[at]!,
+    text: chunk.text,
+    tenantId: document.tenantId,
+    documentId: document.id,
+    version: document.version,
+    index: chunk.index,
+  }));
+}

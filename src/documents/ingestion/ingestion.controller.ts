@@ -1,0 +1,34 @@
+import { Body, Controller, HttpCode, Post, Req } from '@nestjs/common';
+import { ApiBody, ApiConsumes, ApiTags } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { CurrentPrincipal, RequirePermission, type Principal } from '../../common/principal.js';
+import { AcceptedDto, IngestFileFormDto, IngestTextDto } from '../dto/ingest.dto.js';
+import { FileUpload } from './file-upload.js';
+import { IntakeService } from './intake.service.js';
+
+@ApiTags('Ingestion')
+@Controller('api/v1/ingest')
+@RequirePermission('ingest')
+export class IngestionController {
+  constructor(
+    private readonly intake: IntakeService,
+    private readonly upload: FileUpload,
+  ) {}
+
+  /** Sends a file. 202 means that it is safe on disk and will be processed. */
+  @Post('file')
+  @HttpCode(202)
+  @ApiConsumes('multipart/form-data')
+  @ApiBody({ type: IngestFileFormDto })
+  async ingestFile(@CurrentPrincipal() principal: Principal, @Req() request: FastifyRequest): Promise<AcceptedDto> {
+    const { file, dto } = await this.upload.read(request);
+    return this.intake.accept(principal, file, dto);
+  }
+
+  /** Sends a text. 202 means that it is safe on disk and will be processed. */
+  @Post('text')
+  @HttpCode(202)
+  ingestText(@CurrentPrincipal() principal: Principal, @Body() dto: IngestTextDto): Promise<AcceptedDto> {
+    return this.intake.ingestText(principal, dto);
+  }
+}

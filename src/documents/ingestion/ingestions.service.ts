@@ -1,0 +1,72 @@
+import { Injectable } from '@nestjs/common';
+import type { DatabaseEntity } from '../../databases/database.entity.js';
+import { DatabasesService } from '../../databases/databases.service.js';
+import type { JobError } from '../../jobs/job.entity.js';
+import type { JobLease } from '../../jobs/job-handler.js';
+import { LeaseLost } from '../../jobs/jobs.errors.js';
+import { JobsService } from '../../jobs/jobs.service.js';
+import { Transactions, type TenantTx } from '../../persistence/transactions.js';
+import { QuotasService } from '../../tenancy/quotas.service.js';
+import { ChunksRepository, type IdentifiedChunk } from '../chunks.repository.js';
+import type { DocumentEntity } from '../document.entity.js';
+import { DocumentsRepository } from '../documents.repository.js';
+
+export interface IngestionSubject {
+  document: DocumentEntity;
+  database: DatabaseEntity;
+}
+
+/** The short transactions of an ingestion. Each is refused once the document was deleted or the job taken away. */
+@Injectable()
+export class IngestionsService {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly documents: DocumentsRepository,
+    private readonly chunks: ChunksRepository,
+    private readonly databases: DatabasesService,
+    private readonly jobs: JobsService,
+    private readonly quotas: QuotasService,
+  ) {}
+
+  start(lease: JobLease): Promise<IngestionSubject> {
+    return this.transactions.forTenant(lease.tenantId, async (tx) => {
+      if (!(await this.documents.startIngesting(tx, lease.documentId, lease.id))) throw new LeaseLost();
+      const document = await this.documents.findById(tx, lease.documentId);
+      const database = document && (await this.databases.findById(tx, document.databaseId));
+      if (!document || !database) throw new LeaseLost();
+      return { document, database };
+    });
+  }
+
+  /** Holds room for the vectors before they are made; what an earlier attempt held is let go first. */
+  reserve(lease: JobLease, points: number): Promise<void> {
+    return this.transactions.forTenant(lease.tenantId, async (tx) => {
+      const before = await this.documents.findById(tx, lease.documentId);
+      if (!before || !(await this.documents.reservePoints(tx, lease.documentId, lease.id, points))) throw new LeaseLost();
+      await this.quotas.release(tx, 'vector_points', before.reservedPoints);
+      await this.quotas.reserve(tx, 'vector_points', points);
+    });
+  }
+
+  /** Everything a reader will see changes in this one transaction. @throws LeaseLost */
+  complete(lease: JobLease, document: DocumentEntity, title: string, chunks: readonly IdentifiedChunk[]): Promise<void> {
+    return this.transactions.forTenant(lease.tenantId, async (tx) => {
+      const result = { document_id: document.id, version: document.version, chunks: chunks.length };
+      await this.jobs.finish(tx, lease, `${chunks.length} chunks ingested`, result);
+      if (!(await this.documents.completeIngesting(tx, document.id, lease.id, { chunkCount: chunks.length, title }))) throw new LeaseLost();
+      await this.chunks.replace(tx, document.id, document.version, chunks);
+      await this.quotas.settle(tx, 'vector_points', chunks.length);
+    });
+  }
+
+  /** A failed document keeps its row and file, and costs nothing. Answers its collection, for whoever clears that. */
+  async giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<string | null> {
+    const document = await this.documents.findById(tx, lease.documentId);
+    if (!document || !(await this.documents.failIngesting(tx, document.id, lease.id, { code: error.code, message: error.message, stage }))) return null;
+    await this.quotas.giveBack(tx, 'documents', 1);
+    await this.quotas.giveBack(tx, 'storage_mb', document.sizeBytes);
+    await this.quotas.release(tx, 'vector_points', document.reservedPoints);
+    const database = await this.databases.findById(tx, document.databaseId);
+    return database?.collectionName ?? null;
+  }
+}

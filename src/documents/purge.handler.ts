@@ -1,0 +1,64 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { VectorStore, type DocumentScope } from '../databases/vector-stores/vector-store.js';
+import type { TaskHandler } from '../jobs/job-handler.js';
+import { JobRegistry } from '../jobs/job-registry.js';
+import { JobsService } from '../jobs/jobs.service.js';
+import { Transactions, type TenantTx } from '../persistence/transactions.js';
+import { QuotasService } from '../tenancy/quotas.service.js';
+import type { DocumentEntity, DocumentState } from './document.entity.js';
+import { DocumentsRepository } from './documents.repository.js';
+import { BlobStore } from './storage/blob-store.js';
+
+/** States in which a document has no use for vectors. */
+const LEFT_FOR_GOOD: readonly DocumentState[] = ['DELETED', 'FAILED'];
+
+/** Removes what a deleted or failed document left in the other stores, and repeats that until it is done. */
+@Injectable()
+export class PurgeHandler implements TaskHandler, OnModuleInit {
+  readonly name = 'purge-document';
+
+  constructor(
+    private readonly registry: JobRegistry,
+    private readonly transactions: Transactions,
+    private readonly documents: DocumentsRepository,
+    private readonly jobs: JobsService,
+    private readonly quotas: QuotasService,
+    private readonly store: VectorStore,
+    private readonly blobs: BlobStore,
+  ) {}
+
+  onModuleInit(): void {
+    this.registry.registerTask(this);
+  }
+
+  async schedule(tx: TenantTx, documentId: string, collection: string): Promise<void> {
+    await this.jobs.enqueueTask(tx, this, { documentId, collection });
+  }
+
+  async run(data: Record<string, string>): Promise<void> {
+    const { tenantId, documentId, collection } = data as { tenantId: string; documentId: string; collection: string };
+    const document = await this.removeVectors({ tenantId, documentId }, collection);
+    if (document?.state !== 'DELETED') return;
+    await this.blobs.remove(document.blobKey);
+    await this.transactions.forTenant(tenantId, (tx) => this.forget(tx, documentId));
+  }
+
+  /** Leaves the vectors of a document alone that is being, or was meanwhile, ingested after all. */
+  async removeVectors(scope: DocumentScope, collection: string): Promise<DocumentEntity | null> {
+    const document = await this.transactions.forTenant(scope.tenantId, (tx) => this.documents.findById(tx, scope.documentId));
+    if (!document || LEFT_FOR_GOOD.includes(document.state)) await this.store.deleteDocument(collection, scope);
+    return document;
+  }
+
+  /** The last trace: the row, its chunks and what it was charged, once. */
+  private async forget(tx: TenantTx, documentId: string): Promise<void> {
+    const document = await this.documents.findById(tx, documentId);
+    if (!document || !(await this.documents.remove(tx, documentId))) return;
+    if (document.isCharged) {
+      await this.quotas.giveBack(tx, 'documents', 1);
+      await this.quotas.giveBack(tx, 'storage_mb', document.sizeBytes);
+      await this.quotas.giveBack(tx, 'vector_points', document.chunkCount);
+    }
+    await this.quotas.release(tx, 'vector_points', document.reservedPoints);
+  }
+}

@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { v7 as uuidv7 } from 'uuid';
+import { PayloadTooLarge } from '../../common/request-errors.js';
+import { StorageFull } from '../documents.errors.js';
+
+/** A file that has arrived whole and is safe on disk, but belongs to nothing yet. */
+export interface StagedBlob {
+  path: string;
+  sizeBytes: number;
+  /** Hexadecimal. */
+  sha256: string;
+  /** The first bytes, which tell the type. */
+  head: Buffer;
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+const isDiskFull = (error: unknown): boolean => error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+
+/** Original files on the file system: what it acknowledged survives a power cut. */
+export class BlobStore {
+  private constructor(
+    private readonly root: string,
+    private readonly incoming: string,
+  ) {}
+
+  static async open(root: string): Promise<BlobStore> {
+    const incoming = path.join(root, 'incoming');
+    await mkdir(incoming, { recursive: true });
+    return new BlobStore(root, incoming);
+  }
+
+  /**
+   * Writes a stream to disk while hashing and counting it; memory does not grow with it.
+   * @throws PayloadTooLarge, StorageFull; nothing is left behind
+   */
+  async receive(source: Readable, limits: { maxBytes: number; headBytes: number }): Promise<StagedBlob> {
+    const staged = path.join(this.incoming, uuidv7());
+    const hash = createHash('sha256');
+    const head: Buffer[] = [];
+    let headBytes = 0;
+    let sizeBytes = 0;
+    try {
+      await pipeline(
+        source,
+        async function* measure(chunks: AsyncIterable<Buffer>) {
+          for await (const chunk of chunks) {
+            sizeBytes += chunk.length;
+            if (sizeBytes > limits.maxBytes) throw new PayloadTooLarge(`${Math.floor(limits.maxBytes / 1024 / 1024)} MiB for a file`);
+            hash.update(chunk);
+            if (headBytes < limits.headBytes) {
+              head.push(chunk.subarray(0, limits.headBytes - headBytes));
+              headBytes += chunk.length;
+            }
+            yield chunk;
+          }
+        },
+        // `flush` fsyncs before closing.
+        createWriteStream(staged, { flags: 'wx', mode: 0o600, flush: true }),
+      );
+    } catch (error) {
+      await rm(staged, { force: true });
+      throw isDiskFull(error) ? new StorageFull() : error;
+    }
+    return { path: staged, sizeBytes, sha256: hash.digest('hex'), head: Buffer.concat(head) };
+  }
+
+  /** Gives the file its lasting place. Durable once this returns. */
+  async keep(staged: StagedBlob, key: string): Promise<void> {
+    const target = this.pathOf(key);
+    const directory = path.dirname(target);
+    await mkdir(directory, { recursive: true });
+    await rename(staged.path, target);
+    await syncDirectory(directory);
+    await syncDirectory(this.root);
+  }
+
+  async discard(staged: StagedBlob): Promise<void> {
+    await rm(staged.path, { force: true });
+  }
+
+  async remove(key: string): Promise<void> {
+    await rm(this.pathOf(key), { force: true });
+  }
+
+  pathOf(key: string): string {
+    return path.join(this.root, key);
+  }
+}

@@ -1,0 +1,50 @@
+import { Controller, Get } from '@nestjs/common';
+import { ApiProperty, ApiTags } from '@nestjs/swagger';
+import { Public } from '../common/principal.js';
+import { ServiceUnavailable } from '../common/request-errors.js';
+import { VectorStore } from '../databases/vector-stores/vector-store.js';
+import { Transactions } from '../persistence/transactions.js';
+
+export class HealthDto {
+  @ApiProperty({ enum: ['healthy'] })
+  status: 'healthy';
+}
+
+export class ReadinessDto {
+  @ApiProperty({ enum: ['ready'] })
+  status: 'ready';
+}
+
+@ApiTags('Health')
+@Controller('health')
+@Public()
+export class HealthController {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly store: VectorStore,
+  ) {}
+
+  /** The process answers. */
+  @Get()
+  health(): HealthDto {
+    return { status: 'healthy' };
+  }
+
+  /** The process answers, whatever it depends on. */
+  @Get('live')
+  live(): HealthDto {
+    return { status: 'healthy' };
+  }
+
+  /** The process and all it depends on can do their whole job. */
+  @Get('ready')
+  async ready(): Promise<ReadinessDto> {
+    await this.transactions.forSystem((tx) => tx.manager.query('SELECT 1'));
+    try {
+      await this.store.ping();
+    } catch (error) {
+      throw new ServiceUnavailable('vector_store_unavailable', 'The vector database does not answer.', 2, { cause: error });
+    }
+    return { status: 'ready' };
+  }
+}

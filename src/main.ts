@@ -1,0 +1,126 @@
+import 'reflect-metadata';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
+import { createApp } from './app.js';
+import { FirstAdministrator } from './auth/first-administrator.js';
+import { createRootLogger } from './common/logging.js';
+import { Config } from './config/config.js';
+import { describeVariables, StartupError } from './config/env.js';
+import { setUpQueue } from './jobs/queue.setup.js';
+import { setUpDatabase } from './persistence/database-setup.js';
+import { EmbeddedPostgres } from './persistence/embedded-postgres.js';
+
+/** After this the process ends whatever still runs; supervisors usually kill after 30 s. */
+const SHUTDOWN_DEADLINE_MS = 25_000;
+
+function printHelp(): void {
+  const rows = describeVariables().map(({ name, fallback, meaning, secret }) => ({
+    name,
+    text: `${meaning}${secret ? ' [secret]' : ''}${fallback === '' ? '' : ` (default: ${fallback})`}`,
+  }));
+  const width = Math.max(...rows.map((row) => row.name.length));
+  process.stdout.write('MoRAG Server: npm start [-- --help]\n\nEnvironment variables, all optional in development:\n\n');
+  for (const row of rows) process.stdout.write(`  ${row.name.padEnd(width)}  ${row.text}\n`);
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
+
+async function listen(app: NestFastifyApplication, { env }: Config): Promise<string> {
+  try {
+    await app.listen(env.PORT, env.HOST);
+  } catch (error) {
+    if (isCode(error, 'EADDRINUSE')) throw new StartupError(`Port ${env.PORT} on ${env.HOST} is taken. Stop the process that holds it, or set PORT.`);
+    if (isCode(error, 'EACCES')) throw new StartupError(`Port ${env.PORT} needs more rights. Set PORT to 1024 or above.`);
+    if (isCode(error, 'EADDRNOTAVAIL') || isCode(error, 'ENOTFOUND')) throw new StartupError(`HOST ${env.HOST} is not an address of this machine.`);
+    throw error;
+  }
+  return (await app.getUrl()).replace('[::1]', 'localhost');
+}
+
+function printWelcome(address: string, config: Config, password: string | undefined): void {
+  const lines = [
+    '',
+    'MoRAG Server is ready.',
+    '',
+    `  API         ${address}`,
+    ...(config.docsEnabled ? [`  Swagger UI  ${address}/docs`] : []),
+    `  Data        ${config.dataDir}`,
+    ...(password === undefined ? [] : [`  Admin       ${config.env.ADMIN_EMAIL} with the password ${password} (shown only now)`]),
+    '',
+    'Try it:',
+    '',
+    `  curl -s ${address}/auth/register -H 'Content-Type: application/json' \\`,
+    `    -d '{"name":"Ada Lovelace","email":"ada@example.com","password":"correct-horse-battery"}'`,
+    '',
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+/** Everything this process has open, closed in the order in which the parts need each other. */
+class Server {
+  private embedded: EmbeddedPostgres | undefined;
+  private app: NestFastifyApplication | undefined;
+  private stopping: Promise<void> | undefined;
+
+  constructor(
+    private readonly config: Config,
+    private readonly logger: Logger,
+  ) {}
+
+  async start(): Promise<void> {
+    const warn = (message: string): void => this.logger.warn(message);
+    if (this.config.env.DATABASE_URL === undefined) this.embedded = await EmbeddedPostgres.join(this.config.dataDir, warn);
+    const databaseUrl = this.embedded?.url ?? this.config.env.DATABASE_URL!;
+    await setUpDatabase(databaseUrl, { production: this.config.env.NODE_ENV === 'production', warn });
+    await setUpQueue(databaseUrl);
+    this.app = await createApp(this.config, databaseUrl, this.logger);
+    const address = await listen(this.app, this.config);
+    this.logger.info({ address, role: this.config.env.ROLE }, 'ready');
+    if (this.config.env.NODE_ENV !== 'production') printWelcome(address, this.config, this.app.get(FirstAdministrator).generatedPassword);
+  }
+
+  stop(): Promise<void> {
+    this.stopping ??= this.close();
+    return this.stopping;
+  }
+
+  private async close(): Promise<void> {
+    await this.app?.close();
+    await this.embedded?.leave();
+  }
+}
+
+async function main(): Promise<void> {
+  if (process.argv.includes('--help')) return printHelp();
+  const config = Config.fromEnvironment();
+  const logger = createRootLogger(config.env.LOG_LEVEL);
+  const server = new Server(config, logger);
+  const stop = (signal: string): void => {
+    logger.info({ signal }, 'stopping');
+    setTimeout(() => process.exit(1), SHUTDOWN_DEADLINE_MS).unref();
+    void server.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        logger.error({ err: error }, 'stopping failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  try {
+    await server.start();
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(error instanceof StartupError ? `morag: ${error.message}\n` : `${error instanceof Error ? error.stack : String(error)}\n`);
+  process.exit(1);
+}

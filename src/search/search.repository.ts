@@ -1,0 +1,37 @@
+import { Injectable } from '@nestjs/common';
+import type { TenantTx } from '../persistence/transactions.js';
+
+/** A chunk as a reader may see it now, beside its document. */
+export interface VisibleChunk {
+  id: string;
+  text: string;
+  charStart: number;
+  charEnd: number;
+  pageFrom: number | null;
+  pageTo: number | null;
+  headingPath: string[];
+  version: number;
+  documentId: string;
+  documentTitle: string;
+  databaseId: string;
+  sourceUrl: string | null;
+  metadata: object;
+}
+
+@Injectable()
+export class SearchRepository {
+  /**
+   * The vector store may lag behind for seconds; the rows never do. So only what they call ingested, in the version
+   * they call current, is shown.
+   */
+  findVisible(tx: TenantTx, chunkIds: readonly string[], databaseIds: readonly string[]): Promise<VisibleChunk[]> {
+    return tx.manager.query<VisibleChunk[]>(
+      `SELECT c.id, c.text, c.char_start AS "charStart", c.char_end AS "charEnd", c.page_from AS "pageFrom", c.page_to AS "pageTo",
+              c.heading_path AS "headingPath", c.version, d.id AS "documentId", d.title AS "documentTitle", d.database_id AS "databaseId",
+              d.source_url AS "sourceUrl", d.metadata
+         FROM document_chunks c JOIN documents d ON d.tenant_id = c.tenant_id AND d.id = c.document_id AND d.version = c.version
+        WHERE c.tenant_id = $1 AND c.id = ANY ($2) AND d.state = 'INGESTED' AND d.database_id = ANY ($3)`,
+      [tx.tenantId, chunkIds, databaseIds],
+    );
+  }
+}

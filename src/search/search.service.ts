@@ -1,0 +1,118 @@
+import { Injectable } from '@nestjs/common';
+import { v7 as uuidv7 } from 'uuid';
+import type { Principal } from '../common/principal.js';
+import type { DatabaseEntity } from '../databases/database.entity.js';
+import { DatabasesService } from '../databases/databases.service.js';
+import { VectorStore, type VectorHit, type VectorQuery } from '../databases/vector-stores/vector-store.js';
+import { Embedder } from '../embeddings/embedder.js';
+import { Transactions } from '../persistence/transactions.js';
+import type { SearchDto, SearchResponseDto, SearchResultDto, FoundDocumentDto } from './dto/search.dto.js';
+import { SearchRepository, type VisibleChunk } from './search.repository.js';
+
+/** Candidates beyond top_k that stand in for hits a reader may no longer see. */
+const SPARE_CANDIDATES = 20;
+/** How far to look when the store is full of hits nobody may see any more. */
+const MOST_CANDIDATES = 2000;
+
+interface FoundChunk {
+  hit: VectorHit;
+  chunk: VisibleChunk;
+}
+
+const byScore = (a: VectorHit, b: VectorHit): number => b.score - a.score || (a.id < b.id ? -1 : 1);
+
+/** Finds chunks in the vector store and shows those that the rows call visible. */
+@Injectable()
+export class SearchService {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly databases: DatabasesService,
+    private readonly chunks: SearchRepository,
+    private readonly embedder: Embedder,
+    private readonly store: VectorStore,
+  ) {}
+
+  /** @throws DatabaseNotFound, EmbeddingModelChanged */
+  async search(principal: Principal, dto: SearchDto): Promise<SearchResponseDto> {
+    const startedAt = performance.now();
+    const databases = await this.searchable(principal, dto);
+    const query: Omit<VectorQuery, 'limit'> = {
+      tenantId: principal.tenantId,
+      mode: dto.mode,
+      text: dto.query,
+      ...(dto.mode === 'keyword' ? {} : { vector: await this.embedder.embedQuery(dto.query) }),
+      ...(dto.document_ids === undefined ? {} : { documentIds: dto.document_ids }),
+    };
+    const found = await this.findVisible(principal, databases, query, dto.top_k);
+    return {
+      query_id: uuidv7(),
+      took_ms: Math.round(performance.now() - startedAt),
+      results: found.map(toResult),
+      documents: countByDocument(found),
+      warnings: [],
+    };
+  }
+
+  private searchable(principal: Principal, dto: SearchDto): Promise<DatabaseEntity[]> {
+    return this.transactions.forTenant(principal.tenantId, async (tx) => {
+      const named = [...(dto.database_ids ?? []).map((id) => ({ database_id: id })), ...(dto.databases ?? []).map((name) => ({ database: name }))];
+      if (named.length === 0) return this.databases.usable(tx, principal);
+      const resolved = new Map<string, DatabaseEntity>();
+      for (const reference of named) {
+        const database = await this.databases.resolve(tx, principal, reference);
+        resolved.set(database.id, database);
+      }
+      return [...resolved.values()];
+    });
+  }
+
+  /** Asks for more candidates as long as hidden ones take up the places of visible ones. */
+  private async findVisible(principal: Principal, databases: DatabaseEntity[], query: Omit<VectorQuery, 'limit'>, topK: number): Promise<FoundChunk[]> {
+    const databaseIds = databases.map((database) => database.id);
+    for (let limit = topK + SPARE_CANDIDATES; ; limit *= 4) {
+      const lists = await Promise.all(databases.map((database) => this.store.search(database.collectionName, { ...query, limit })));
+      const hits = lists.flat().sort(byScore);
+      const ids = hits.map((hit) => hit.id);
+      const rows = await this.transactions.forTenant(principal.tenantId, (tx) => this.chunks.findVisible(tx, ids, databaseIds));
+      const visible = new Map(rows.map((row) => [row.id, row]));
+      const found = hits.flatMap((hit) => {
+        const chunk = visible.get(hit.id);
+        return chunk ? [{ hit, chunk }] : [];
+      });
+      const exhausted = lists.every((list) => list.length < limit);
+      if (found.length >= topK || exhausted || limit >= MOST_CANDIDATES) return found.slice(0, topK);
+    }
+  }
+}
+
+function toResult({ hit, chunk }: FoundChunk): SearchResultDto {
+  return {
+    chunk_id: chunk.id,
+    score: hit.score,
+    scores: hit.scores,
+    text: chunk.text,
+    citation: {
+      document_id: chunk.documentId,
+      document_title: chunk.documentTitle,
+      version: chunk.version,
+      database_id: chunk.databaseId,
+      page_from: chunk.pageFrom,
+      page_to: chunk.pageTo,
+      heading_path: chunk.headingPath,
+      char_start: chunk.charStart,
+      char_end: chunk.charEnd,
+      source_url: chunk.sourceUrl,
+    },
+    metadata: chunk.metadata,
+  };
+}
+
+function countByDocument(found: readonly FoundChunk[]): FoundDocumentDto[] {
+  const documents = new Map<string, FoundDocumentDto>();
+  for (const { chunk } of found) {
+    const known = documents.get(chunk.documentId);
+    if (known) known.count += 1;
+    else documents.set(chunk.documentId, { id: chunk.documentId, title: chunk.documentTitle, count: 1 });
+  }
+  return [...documents.values()];
+}

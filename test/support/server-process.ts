@@ -1,0 +1,62 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { ApiClient } from './api-client.js';
+
+const MAIN = path.resolve('dist/src/main.js');
+
+/** The built server as a process of its own, as an operator runs it. */
+export class ServerProcess {
+  private output = '';
+
+  private constructor(readonly child: ChildProcess) {
+    for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
+  }
+
+  /** Starts it with nothing in its environment but PATH and `env`, and does not wait. */
+  static launch(env: Record<string, string>, args: string[] = []): ServerProcess {
+    return new ServerProcess(spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] }));
+  }
+
+  /** Starts it on a free port and waits until it says that it is ready. */
+  static async start(env: Record<string, string>): Promise<ServerProcess> {
+    const server = ServerProcess.launch({ PORT: '0', ...env });
+    await server.says(/"msg":"ready"/);
+    return server;
+  }
+
+  get printed(): string {
+    return this.output;
+  }
+
+  get url(): string {
+    return /"address":"([^"]+)"/.exec(this.output)?.[1] ?? '';
+  }
+
+  get client(): ApiClient {
+    return new ApiClient(this.url);
+  }
+
+  /** Waits until the output matches; fails when the process ends first. */
+  async says(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.output)) {
+      if (this.child.exitCode !== null || this.child.signalCode !== null) throw new Error(`the server ended: ${this.output}`);
+      await Promise.race([once(this.child.stdout!, 'data'), once(this.child, 'close')]);
+    }
+  }
+
+  /** Signals it and answers its exit code once it has ended; null when the signal killed it. */
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      this.child.kill(signal);
+      await once(this.child, 'close');
+    }
+    return this.child.exitCode;
+  }
+
+  /** Waits for its end without a signal. */
+  async ended(): Promise<number | null> {
+    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, 'close');
+    return this.child.exitCode;
+  }
+}

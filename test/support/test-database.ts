@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+
+const TEMPLATE = 'morag_template';
+
+function fromGlobalSetup(name: string): string {
+  const value = process.env[name];
+  if (value === undefined) throw new Error(`${name} is unset: run the tests with npm test`);
+  return value;
+}
+
+/** A migrated, empty database of its own for one test file. */
+export class TestDatabase {
+  private constructor(
+    readonly name: string,
+    /** As the server logs in: with no right of its own. */
+    readonly url: string,
+    /** As a superuser, whom no policy binds: for looking at what is really there. */
+    readonly superuserUrl: string,
+  ) {}
+
+  static async create(): Promise<TestDatabase> {
+    const name = `test_${randomBytes(6).toString('hex')}`;
+    await asSuperuser((client) => client.query(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE} OWNER morag`));
+    const at = (variable: string): string => fromGlobalSetup(variable).replace(/\/[^/]*$/, `/${name}`);
+    return new TestDatabase(name, at('MORAG_TEST_TEMPLATE_URL'), at('MORAG_TEST_SUPERUSER_URL'));
+  }
+
+  /** Runs one statement as superuser and answers its rows. */
+  async query<Row extends pg.QueryResultRow>(sql: string, values: unknown[] = []): Promise<Row[]> {
+    const client = new pg.Client({ connectionString: this.superuserUrl });
+    await client.connect();
+    try {
+      return (await client.query<Row>(sql, values)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  async drop(): Promise<void> {
+    await asSuperuser((client) => client.query(`DROP DATABASE ${this.name} WITH (FORCE)`));
+  }
+}
+
+async function asSuperuser<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: fromGlobalSetup('MORAG_TEST_SUPERUSER_URL') });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
