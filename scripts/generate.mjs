@@ -1,5 +1,6 @@
 // Writes what is generated from the code and committed: the OpenAPI document, the permission snapshot, the README's table of variables.
 // With --check it writes nothing and fails where the committed files differ.
+import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -53,7 +54,7 @@ const generated = {
 let drifted = 0;
 for (const [name, content] of Object.entries(generated)) {
   const file = path.join(root, name);
-  const committed = await readFile(file, 'utf8').catch((error) => (error.code === 'ENOENT' ? '' : Promise.reject(error)));
+  const committed = existsSync(file) ? await readFile(file, 'utf8') : '';
   if (committed === content) continue;
   drifted += 1;
   if (process.argv.includes('--check')) console.error(`${name} is not what the code generates: run npm run generate and review the difference`);

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { QueryDeepPartialEntity, SelectQueryBuilder } from 'typeorm';
+import type { SelectQueryBuilder } from 'typeorm';
 import type { Role, TenantStatus } from '../common/principal.js';
 import type { SystemTx, TenantTx } from '../persistence/transactions.js';
 import { ApiKeyEntity, type ApiKeyStatus } from './api-key.entity.js';
@@ -38,7 +38,7 @@ const STATUS_CONDITION: Readonly<Record<ApiKeyStatus, string>> = {
 @Injectable()
 export class ApiKeysRepository {
   async insert(tx: TenantTx, key: Partial<ApiKeyEntity>): Promise<void> {
-    await tx.manager.insert(ApiKeyEntity, { ...key, tenantId: tx.tenantId } as QueryDeepPartialEntity<ApiKeyEntity>);
+    await tx.manager.insert(ApiKeyEntity, { ...key, tenantId: tx.tenantId });
   }
 
   findById(tx: TenantTx, id: string): Promise<ApiKeyEntity | null> {

@@ -6,20 +6,20 @@ import { PUBLIC_ROUTE, type Principal } from '../common/principal.js';
 import { AmbiguousCredentials, InvalidCredentials, Unauthenticated } from './auth.errors.js';
 
 /** What passport calls back with: an error of ours, a principal, or false for a bad credential. */
-function principalOrRefusal<User>(error: unknown, principal: User | false): User {
+function principalOrRefusal<User>(error: Error | null, principal: User | false): User {
   if (error) throw error;
   if (!principal) throw new InvalidCredentials();
   return principal;
 }
 
 class JwtGuard extends AuthGuard('jwt') {
-  override handleRequest<User = Principal>(error: unknown, principal: User | false): User {
+  override handleRequest<User = Principal>(error: Error | null, principal: User | false): User {
     return principalOrRefusal(error, principal);
   }
 }
 
 class ApiKeyGuard extends AuthGuard('api-key') {
-  override handleRequest<User = Principal>(error: unknown, principal: User | false): User {
+  override handleRequest<User = Principal>(error: Error | null, principal: User | false): User {
     return principalOrRefusal(error, principal);
   }
 }

@@ -2,12 +2,15 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Config } from '../config/config.js';
 import { DatabasesModule } from '../databases/databases.module.js';
+import { JobRegistry } from '../jobs/job-registry.js';
 import { TenancyModule } from '../tenancy/tenancy.module.js';
 import { ChunksRepository } from './chunks.repository.js';
+import { DocumentCharges } from './document-charges.js';
 import { DocumentEntity } from './document.entity.js';
 import { DocumentsController } from './documents.controller.js';
 import { DocumentsRepository } from './documents.repository.js';
 import { DocumentsService } from './documents.service.js';
+import { DocumentEntries } from './ingestion/document-entries.js';
 import { Extraction } from './ingestion/extraction.js';
 import { FileUpload } from './ingestion/file-upload.js';
 import { IngestHandler } from './ingestion/ingest.handler.js';
@@ -23,7 +26,12 @@ import { BlobStore } from './storage/blob-store.js';
   providers: [
     { provide: BlobStore, inject: [Config], useFactory: (config: Config) => BlobStore.open(config.blobDir) },
     { provide: Extraction, useFactory: () => new Extraction() },
-    DocumentsRepository, ChunksRepository, DocumentsService, IntakeService, FileUpload, IngestionsService, IngestHandler, PurgeHandler,
+    DocumentsRepository, ChunksRepository, DocumentsService, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, IngestHandler, PurgeHandler,
   ],
 })
-export class DocumentsModule {}
+export class DocumentsModule {
+  constructor(registry: JobRegistry, ingest: IngestHandler, purge: PurgeHandler) {
+    registry.registerJob(ingest);
+    registry.registerTask(purge);
+  }
+}

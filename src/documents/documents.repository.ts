@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import type { QueryDeepPartialEntity } from 'typeorm';
 import type { TenantTx } from '../persistence/transactions.js';
 import { DocumentEntity, type DocumentState, type ProcessingError } from './document.entity.js';
 import type { DocumentType } from './ingestion/media-type.js';
@@ -33,7 +32,7 @@ interface ListPage {
 @Injectable()
 export class DocumentsRepository {
   async insert(tx: TenantTx, document: NewDocument): Promise<void> {
-    await tx.manager.insert(DocumentEntity, { ...document, tenantId: tx.tenantId, state: 'PENDING' } as QueryDeepPartialEntity<DocumentEntity>);
+    await tx.manager.insert(DocumentEntity, { ...document, tenantId: tx.tenantId, state: 'PENDING' });
   }
 
   findById(tx: TenantTx, id: string): Promise<DocumentEntity | null> {

@@ -1,10 +1,9 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { VectorStore, type DocumentScope } from '../databases/vector-stores/vector-store.js';
 import type { TaskHandler } from '../jobs/job-handler.js';
-import { JobRegistry } from '../jobs/job-registry.js';
 import { JobsService } from '../jobs/jobs.service.js';
 import { Transactions, type TenantTx } from '../persistence/transactions.js';
-import { QuotasService } from '../tenancy/quotas.service.js';
+import { DocumentCharges } from './document-charges.js';
 import type { DocumentEntity, DocumentState } from './document.entity.js';
 import { DocumentsRepository } from './documents.repository.js';
 import { BlobStore } from './storage/blob-store.js';
@@ -14,22 +13,17 @@ const LEFT_FOR_GOOD: readonly DocumentState[] = ['DELETED', 'FAILED'];
 
 /** Removes what a deleted or failed document left in the other stores, and repeats that until it is done. */
 @Injectable()
-export class PurgeHandler implements TaskHandler, OnModuleInit {
+export class PurgeHandler implements TaskHandler {
   readonly name = 'purge-document';
 
   constructor(
-    private readonly registry: JobRegistry,
     private readonly transactions: Transactions,
     private readonly documents: DocumentsRepository,
     private readonly jobs: JobsService,
-    private readonly quotas: QuotasService,
+    private readonly charges: DocumentCharges,
     private readonly store: VectorStore,
     private readonly blobs: BlobStore,
   ) {}
-
-  onModuleInit(): void {
-    this.registry.registerTask(this);
-  }
 
   async schedule(tx: TenantTx, documentId: string, collection: string): Promise<void> {
     await this.jobs.enqueueTask(tx, this, { documentId, collection });
@@ -54,11 +48,6 @@ export class PurgeHandler implements TaskHandler, OnModuleInit {
   private async forget(tx: TenantTx, documentId: string): Promise<void> {
     const document = await this.documents.findById(tx, documentId);
     if (!document || !(await this.documents.remove(tx, documentId))) return;
-    if (document.isCharged) {
-      await this.quotas.giveBack(tx, 'documents', 1);
-      await this.quotas.giveBack(tx, 'storage_mb', document.sizeBytes);
-      await this.quotas.giveBack(tx, 'vector_points', document.chunkCount);
-    }
-    await this.quotas.release(tx, 'vector_points', document.reservedPoints);
+    await this.charges.giveBack(tx, document);
   }
 }

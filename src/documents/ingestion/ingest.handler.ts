@@ -1,10 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { pointId } from '../../databases/vector-stores/point-id.js';
 import { VectorStore, type VectorPoint } from '../../databases/vector-stores/vector-store.js';
 import { Embedder, EmbeddingFailed } from '../../embeddings/embedder.js';
 import type { JobHandler, JobLease, JobRun } from '../../jobs/job-handler.js';
-import { JobRegistry } from '../../jobs/job-registry.js';
 import type { JobError } from '../../jobs/job.entity.js';
 import { JobFailure, LeaseLost } from '../../jobs/jobs.errors.js';
 import type { TenantTx } from '../../persistence/transactions.js';
@@ -33,12 +32,11 @@ function asJobFailure(error: unknown): unknown {
 
 /** Turns a stored file into chunks and vectors: extract, cut, embed, store, and only then make it visible. */
 @Injectable()
-export class IngestHandler implements JobHandler, OnModuleInit {
+export class IngestHandler implements JobHandler {
   readonly type = 'ingest';
   readonly maxAttempts = 5;
 
   constructor(
-    private readonly registry: JobRegistry,
     private readonly ingestions: IngestionsService,
     private readonly blobs: BlobStore,
     private readonly extraction: Extraction,
@@ -46,10 +44,6 @@ export class IngestHandler implements JobHandler, OnModuleInit {
     private readonly store: VectorStore,
     private readonly purge: PurgeHandler,
   ) {}
-
-  onModuleInit(): void {
-    this.registry.registerJob(this);
-  }
 
   async run(run: JobRun): Promise<void> {
     const subject = await this.ingestions.start(run.lease);
@@ -70,17 +64,17 @@ export class IngestHandler implements JobHandler, OnModuleInit {
     if (collection !== null) await this.purge.schedule(tx, lease.documentId, collection);
   }
 
-  private async ingest({ lease, signal, report }: JobRun, { document, database }: IngestionSubject): Promise<void> {
-    await report(5, 'extracting');
-    const extracted = await this.extraction.extract(this.blobs.pathOf(document.blobKey), { fileName: document.name, type: document.type }, signal);
-    await report(30, 'chunking');
-    const chunks = await this.cut(extracted, document, signal);
-    await this.ingestions.reserve(lease, chunks.length);
-    const vectors = await this.embed(chunks, { lease, signal, report });
-    await report(90, 'storing');
+  private async ingest(run: JobRun, { document, database }: IngestionSubject): Promise<void> {
+    await run.report(5, 'extracting');
+    const extracted = await this.extraction.extract(this.blobs.pathOf(document.blobKey), { fileName: document.name, type: document.type }, run.signal);
+    await run.report(30, 'chunking');
+    const chunks = await this.cut(extracted, document, run.signal);
+    await this.ingestions.reserve(run.lease, chunks.length);
+    const vectors = await this.embed(chunks, run);
+    await run.report(90, 'storing');
     await this.store.ensureCollection(database.collectionName, { dimensions: database.dimensions });
-    await this.store.replaceDocument(database.collectionName, { tenantId: lease.tenantId, documentId: document.id }, toPoints(document, chunks, vectors));
-    await this.ingestions.complete(lease, document, titleOf(document, extracted), chunks);
+    await this.store.replaceDocument(database.collectionName, { tenantId: document.tenantId, documentId: document.id }, toPoints(document, chunks, vectors));
+    await this.ingestions.complete(run.lease, document, titleOf(document, extracted), chunks);
   }
 
   private async cut(extracted: ExtractedDocument, document: DocumentEntity, signal: AbortSignal): Promise<IdentifiedChunk[]> {
@@ -96,12 +90,12 @@ export class IngestHandler implements JobHandler, OnModuleInit {
     return chunks;
   }
 
-  private async embed(chunks: readonly IdentifiedChunk[], { signal, report }: JobRun): Promise<Float32Array[]> {
+  private async embed(chunks: readonly IdentifiedChunk[], run: JobRun): Promise<Float32Array[]> {
     const vectors: Float32Array[] = [];
     for (let from = 0; from < chunks.length; from += BATCH) {
-      await report(40 + (50 * from) / chunks.length, 'embedding');
+      await run.report(40 + (50 * from) / chunks.length, 'embedding');
       const texts = chunks.slice(from, from + BATCH).map((chunk) => chunk.text);
-      vectors.push(...(await this.embedder.embedDocuments(texts, signal)));
+      vectors.push(...(await this.embedder.embedDocuments(texts, run.signal)));
     }
     return vectors;
   }

@@ -6,7 +6,7 @@ import type { JobLease } from '../../jobs/job-handler.js';
 import { LeaseLost } from '../../jobs/jobs.errors.js';
 import { JobsService } from '../../jobs/jobs.service.js';
 import { Transactions, type TenantTx } from '../../persistence/transactions.js';
-import { QuotasService } from '../../tenancy/quotas.service.js';
+import { DocumentCharges } from '../document-charges.js';
 import { ChunksRepository, type IdentifiedChunk } from '../chunks.repository.js';
 import type { DocumentEntity } from '../document.entity.js';
 import { DocumentsRepository } from '../documents.repository.js';
@@ -25,7 +25,7 @@ export class IngestionsService {
     private readonly chunks: ChunksRepository,
     private readonly databases: DatabasesService,
     private readonly jobs: JobsService,
-    private readonly quotas: QuotasService,
+    private readonly charges: DocumentCharges,
   ) {}
 
   start(lease: JobLease): Promise<IngestionSubject> {
@@ -43,8 +43,7 @@ export class IngestionsService {
     return this.transactions.forTenant(lease.tenantId, async (tx) => {
       const before = await this.documents.findById(tx, lease.documentId);
       if (!before || !(await this.documents.reservePoints(tx, lease.documentId, lease.id, points))) throw new LeaseLost();
-      await this.quotas.release(tx, 'vector_points', before.reservedPoints);
-      await this.quotas.reserve(tx, 'vector_points', points);
+      await this.charges.reservePoints(tx, before.reservedPoints, points);
     });
   }
 
@@ -55,7 +54,7 @@ export class IngestionsService {
       await this.jobs.finish(tx, lease, `${chunks.length} chunks ingested`, result);
       if (!(await this.documents.completeIngesting(tx, document.id, lease.id, { chunkCount: chunks.length, title }))) throw new LeaseLost();
       await this.chunks.replace(tx, document.id, document.version, chunks);
-      await this.quotas.settle(tx, 'vector_points', chunks.length);
+      await this.charges.settlePoints(tx, chunks.length);
     });
   }
 
@@ -63,9 +62,7 @@ export class IngestionsService {
   async giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<string | null> {
     const document = await this.documents.findById(tx, lease.documentId);
     if (!document || !(await this.documents.failIngesting(tx, document.id, lease.id, { code: error.code, message: error.message, stage }))) return null;
-    await this.quotas.giveBack(tx, 'documents', 1);
-    await this.quotas.giveBack(tx, 'storage_mb', document.sizeBytes);
-    await this.quotas.release(tx, 'vector_points', document.reservedPoints);
+    await this.charges.giveBack(tx, document);
     const database = await this.databases.findById(tx, document.databaseId);
     return database?.collectionName ?? null;
   }

@@ -3,18 +3,12 @@ import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../../common/principal.js';
 import { Config } from '../../config/config.js';
-import { DatabasesService } from '../../databases/databases.service.js';
-import { JobsService } from '../../jobs/jobs.service.js';
-import { violates } from '../../persistence/postgres-errors.js';
-import { Transactions, type TenantTx } from '../../persistence/transactions.js';
-import { QuotasService } from '../../tenancy/quotas.service.js';
-import { DuplicateDocument, FileRefused, InvalidChunking } from '../documents.errors.js';
-import { DocumentsRepository, type NewDocument } from '../documents.repository.js';
+import { FileRefused, InvalidChunking } from '../documents.errors.js';
 import type { AcceptedDto, IngestFileDto, IngestTextDto } from '../dto/ingest.dto.js';
 import { BlobStore, type StagedBlob } from '../storage/blob-store.js';
+import { DocumentEntries } from './document-entries.js';
 import { ExtractionFailed } from './extraction-failed.js';
 import { displayName } from './file-name.js';
-import { IngestHandler } from './ingest.handler.js';
 import { detectDocumentType, DOCUMENT_TYPES, SNIFF_BYTES, type Declaration, type DocumentType } from './media-type.js';
 
 /** A file as it arrived, whatever it arrived in. */
@@ -39,12 +33,7 @@ async function typeOf({ blob, declared }: ReceivedFile): Promise<DocumentType> {
 @Injectable()
 export class IntakeService {
   constructor(
-    private readonly transactions: Transactions,
-    private readonly documents: DocumentsRepository,
-    private readonly databases: DatabasesService,
-    private readonly jobs: JobsService,
-    private readonly quotas: QuotasService,
-    private readonly handler: IngestHandler,
+    private readonly entries: DocumentEntries,
     private readonly blobs: BlobStore,
     private readonly config: Config,
   ) {}
@@ -76,22 +65,19 @@ export class IntakeService {
       const type = await typeOf(file);
       const name = displayName(file.declared.fileName, `document.${DOCUMENT_TYPES[type].extensions[0]}`);
       await this.blobs.keep(file.blob, blobKey);
-      const jobId = await this.transactions.forTenant(principal.tenantId, (tx) =>
-        this.enter(tx, principal, dto, {
-          id: documentId,
-          userId: principal.userId,
-          title: dto.title ?? name,
-          name,
-          type,
-          mediaType: DOCUMENT_TYPES[type].mediaTypes[0],
-          chunkSize: dto.chunk_size,
-          chunkOverlap: dto.chunk_overlap,
-          sizeBytes: file.blob.sizeBytes,
-          contentChecksum: file.blob.sha256,
-          blobKey,
-          metadata: dto.metadata ?? {},
-        }),
-      );
+      const jobId = await this.entries.enter(principal, dto, {
+        id: documentId,
+        title: dto.title ?? name,
+        name,
+        type,
+        mediaType: DOCUMENT_TYPES[type].mediaTypes[0],
+        chunkSize: dto.chunk_size,
+        chunkOverlap: dto.chunk_overlap,
+        sizeBytes: file.blob.sizeBytes,
+        contentChecksum: file.blob.sha256,
+        blobKey,
+        metadata: dto.metadata ?? {},
+      });
       return {
         task_id: jobId,
         document_id: documentId,
@@ -102,26 +88,7 @@ export class IntakeService {
     } catch (error) {
       await this.blobs.discard(file.blob);
       await this.blobs.remove(blobKey);
-      throw violates(error, 'documents_content') ? await this.duplicateOf(principal, dto, file.blob.sha256) : error;
+      throw error;
     }
-  }
-
-  /** In a transaction of its own, because the violated index ended the one that met it. */
-  private async duplicateOf(principal: Principal, dto: IngestFileDto, checksum: string): Promise<DuplicateDocument> {
-    const twin = await this.transactions.forTenant(principal.tenantId, async (tx) => {
-      const database = await this.databases.resolve(tx, principal, dto);
-      return this.documents.findByContent(tx, database.id, checksum);
-    });
-    return new DuplicateDocument(twin?.id ?? null);
-  }
-
-  private async enter(tx: TenantTx, principal: Principal, dto: IngestFileDto, fields: Omit<NewDocument, 'databaseId' | 'jobId'>): Promise<string> {
-    const database = await this.databases.resolve(tx, principal, dto);
-    const jobId = uuidv7();
-    await this.documents.insert(tx, { ...fields, databaseId: database.id, jobId });
-    await this.jobs.enqueue(tx, this.handler, { id: jobId, userId: principal.userId, documentId: fields.id });
-    await this.quotas.take(tx, 'documents', 1);
-    await this.quotas.take(tx, 'storage_mb', fields.sizeBytes);
-    return jobId;
   }
 }
