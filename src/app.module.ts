@@ -1,4 +1,4 @@
-import { Module, type DynamicModule } from '@nestjs/common';
+import { Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import { AdminModule } from './admin/admin.module.js';
 import { ApiKeysModule } from './api-keys/api-keys.module.js';
@@ -14,14 +14,24 @@ import { DocumentsModule } from './documents/documents.module.js';
 import { EmbeddingsModule } from './embeddings/embeddings.module.js';
 import { HealthModule } from './health/health.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
+import { JobsWorker } from './jobs/jobs.worker.js';
 import { PersistenceModule } from './persistence/persistence.module.js';
+import { RateLimitGuard } from './rate-limits/rate-limit.guard.js';
+import { RateLimitsModule } from './rate-limits/rate-limits.module.js';
 import { SearchModule } from './search/search.module.js';
 import { TenancyModule } from './tenancy/tenancy.module.js';
 import { UsersModule } from './users/users.module.js';
 
 /** The whole server. What wraps a request is registered here once, in the order in which it acts. */
 @Module({})
-export class AppModule {
+export class AppModule implements OnApplicationShutdown {
+  constructor(private readonly worker: JobsWorker) {}
+
+  /** Here, where Nest asks first: what still runs needs the database and the vector store, which close after it. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.worker.stop();
+  }
+
   static with(config: Config, databaseUrl: string): DynamicModule {
     return {
       module: AppModule,
@@ -29,6 +39,7 @@ export class AppModule {
         ConfigModule.forRoot(config),
         PersistenceModule.forRoot(databaseUrl, config.env.DATABASE_POOL),
         JobsModule.forRoot(databaseUrl),
+        RateLimitsModule,
         EmbeddingsModule,
         TenancyModule,
         UsersModule,
@@ -42,9 +53,11 @@ export class AppModule {
       ],
       providers: [
         { provide: APP_FILTER, useClass: ProblemDetailsFilter },
-        // First who it is, then whether that one may: a guard that decides needs the principal.
+        // First who it is, then whether that one may, then how often: each needs what the one before found out,
+        // and a call that is refused for want of a permission is not counted.
         { provide: APP_GUARD, useClass: AuthenticationGuard },
         { provide: APP_GUARD, useClass: PermissionsGuard },
+        { provide: APP_GUARD, useClass: RateLimitGuard },
         // After the guards, so that a stranger learns nothing from validation errors; before anything is charged.
         { provide: APP_PIPE, useValue: validationPipe },
       ],

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
 import { NestFactory } from '@nestjs/core';
@@ -11,6 +12,7 @@ import { JSON_BODY_LIMIT_BYTES } from './common/problem-details.filter.js';
 import type { AuthenticatedRequest } from './common/principal.js';
 import type { Config } from './config/config.js';
 import { serveDocs } from './openapi.js';
+import { UsageService } from './tenancy/usage.service.js';
 
 /** What Swagger UI needs, and nothing from elsewhere. */
 const CONTENT_SECURITY_POLICY = {
@@ -32,8 +34,8 @@ function adapterFor(config: Config): FastifyAdapter {
     trustProxy: config.env.TRUSTED_PROXIES.length > 0 ? config.env.TRUSTED_PROXIES : false,
     bodyLimit: JSON_BODY_LIMIT_BYTES,
     genReqId: () => uuidv7(),
-    // Kept-alive connections without a request do not hold up a shutdown.
-    forceCloseConnections: 'idle',
+    // Once `drainBeforeClose` has waited for the requests: a connection that is idle, or was never used, would hold up a shutdown for a minute.
+    forceCloseConnections: true,
     logger: false,
   });
 }
@@ -56,7 +58,17 @@ function addHooks(app: NestFastifyApplication, config: Config, logger: Logger): 
       await reply.status(404).type('text/plain').send('This process runs jobs; ask one whose ROLE is api.');
     }
   });
+  const usage = app.get(UsageService, { strict: false });
+  // Not an interceptor: those never see what a guard refused, and a 403 or 429 is usage too.
   server.addHook('onResponse', async (request: FastifyRequest & AuthenticatedRequest, reply: FastifyReply) => {
+    const call = {
+      route: `${request.method} ${request.routeOptions.url ?? ''}`,
+      status: reply.statusCode,
+      durationMs: reply.elapsedTime,
+      bytesIn: Number(request.headers['content-length'] ?? 0),
+      bytesOut: Number(reply.getHeader('content-length') ?? 0),
+    };
+    if (request.user) usage.count(request.user, call);
     logger.info({
       request_id: request.id,
       method: request.method,
@@ -69,6 +81,20 @@ function addHooks(app: NestFastifyApplication, config: Config, logger: Logger): 
   });
 }
 
+/** Lets every accepted request have its answer before the connections are closed. */
+function drainBeforeClose(app: NestFastifyApplication): void {
+  const server = app.getHttpAdapter().getInstance();
+  const pending = new Set<Promise<unknown>>();
+  server.addHook('onRequest', async (_: FastifyRequest, reply: FastifyReply) => {
+    // `close` comes after the last byte, and also when the client hangs up.
+    const ended = once(reply.raw, 'close').finally(() => pending.delete(ended));
+    pending.add(ended);
+  });
+  server.addHook('preClose', async () => {
+    await Promise.allSettled(pending);
+  });
+}
+
 /** Builds the server around an open database; it listens once `listen` is called. */
 export async function createApp(config: Config, databaseUrl: string, logger: Logger): Promise<NestFastifyApplication> {
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config, databaseUrl), adapterFor(config), {
@@ -76,6 +102,7 @@ export async function createApp(config: Config, databaseUrl: string, logger: Log
     abortOnError: false,
   });
   await registerPlugins(app, config);
+  drainBeforeClose(app);
   addHooks(app, config, logger);
   if (config.docsEnabled) serveDocs(app);
   return app;

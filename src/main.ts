@@ -1,13 +1,10 @@
 import 'reflect-metadata';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
-import { createApp } from './app.js';
-import { FirstAdministrator } from './auth/first-administrator.js';
+import { errorCode } from './common/error-code.js';
 import { createRootLogger } from './common/logging.js';
 import { Config } from './config/config.js';
 import { describeVariables, StartupError } from './config/env.js';
-import { setUpQueue } from './jobs/queue.setup.js';
-import { setUpDatabase } from './persistence/database-setup.js';
 import { EmbeddedPostgres } from './persistence/embedded-postgres.js';
 
 /** After this the process ends whatever still runs; supervisors usually kill after 30 s. */
@@ -24,7 +21,7 @@ function printHelp(): void {
 }
 
 function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
+  return errorCode(error) === code;
 }
 
 async function listen(app: NestFastifyApplication, { env }: Config): Promise<string> {
@@ -62,6 +59,7 @@ function printWelcome(address: string, config: Config, password: string | undefi
 class Server {
   private embedded: EmbeddedPostgres | undefined;
   private app: NestFastifyApplication | undefined;
+  private starting: Promise<void> | undefined;
   private stopping: Promise<void> | undefined;
 
   constructor(
@@ -69,16 +67,9 @@ class Server {
     private readonly logger: Logger,
   ) {}
 
-  async start(): Promise<void> {
-    const warn = (message: string): void => this.logger.warn(message);
-    if (this.config.env.DATABASE_URL === undefined) this.embedded = await EmbeddedPostgres.join(this.config.dataDir, warn);
-    const databaseUrl = this.embedded?.url ?? this.config.env.DATABASE_URL!;
-    await setUpDatabase(databaseUrl, { production: this.config.env.NODE_ENV === 'production', warn });
-    await setUpQueue(databaseUrl);
-    this.app = await createApp(this.config, databaseUrl, this.logger);
-    const address = await listen(this.app, this.config);
-    this.logger.info({ address, role: this.config.env.ROLE }, 'ready');
-    if (this.config.env.NODE_ENV !== 'production') printWelcome(address, this.config, this.app.get(FirstAdministrator).generatedPassword);
+  start(): Promise<void> {
+    this.starting ??= this.open();
+    return this.starting;
   }
 
   stop(): Promise<void> {
@@ -86,7 +77,28 @@ class Server {
     return this.stopping;
   }
 
+  private async open(): Promise<void> {
+    // Loading the packages takes longer than starting the database: at the same time.
+    const [databaseUrl, { createApp }, { FirstAdministrator }] = await Promise.all([this.openDatabase(), import('./app.js'), import('./auth/first-administrator.js')]);
+    this.app = await createApp(this.config, databaseUrl, this.logger);
+    const address = await listen(this.app, this.config);
+    this.logger.info({ address, role: this.config.env.ROLE }, 'ready');
+    if (this.config.env.NODE_ENV !== 'production' && this.config.env.ROLE !== 'worker') printWelcome(address, this.config, this.app.get(FirstAdministrator).generatedPassword);
+  }
+
+  private async openDatabase(): Promise<string> {
+    const warn = (message: string): void => this.logger.warn(message);
+    if (this.config.env.DATABASE_URL === undefined) this.embedded = await EmbeddedPostgres.join(this.config.dataDir, warn);
+    const databaseUrl = this.embedded?.url ?? this.config.env.DATABASE_URL!;
+    const [{ setUpDatabase }, { setUpQueue }] = await Promise.all([import('./persistence/database-setup.js'), import('./jobs/queue.setup.js')]);
+    await setUpDatabase(databaseUrl, { production: this.config.env.NODE_ENV === 'production', warn });
+    await setUpQueue(databaseUrl);
+    return databaseUrl;
+  }
+
   private async close(): Promise<void> {
+    // A start cut short would leave behind what it was just opening, such as a running database.
+    await this.starting?.catch(() => undefined);
     await this.app?.close();
     await this.embedded?.leave();
   }

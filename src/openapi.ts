@@ -2,7 +2,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import { ProblemDto } from './common/problem.dto.js';
 
-type Operation = Record<string, unknown> & { responses: Record<string, unknown>; security?: Record<string, string[]>[] };
+type Operation = Record<string, unknown> & { summary?: string; responses: Record<string, unknown>; security?: Record<string, string[]>[] };
 type JsonObject = Record<string, unknown>;
 
 const PUBLIC = /^\/(auth\/(register|login)|health(\/.*)?)$/;
@@ -12,6 +12,20 @@ const DESCRIPTION = `Multi-tenant backend for document ingestion and retrieval.
 
 People sign in at \`/auth/login\` and send the token as \`Authorization: Bearer …\`; programs send an API key as \`X-API-Key: mk_…\`.
 Every error is an RFC 9457 problem document with a stable \`code\`.`;
+
+/** In the order in which a newcomer needs them. */
+const TAGS: Readonly<Record<string, string>> = {
+  Authentication: 'Accounts, signing in, personal settings',
+  'API keys': 'Credentials for programs',
+  Tenant: 'Quotas and usage',
+  Databases: 'Collections of vectors that documents go into',
+  Ingestion: 'Files and texts on their way in',
+  Documents: 'What is stored',
+  Jobs: 'How far the processing is',
+  Search: 'Passages with citations',
+  Administration: 'Across tenants, for administrators',
+  Health: 'For load balancers and supervisors',
+};
 
 const ERRORS: Readonly<Record<string, string>> = {
   '400': 'Malformed or invalid input',
@@ -41,6 +55,17 @@ function errorsOf(path: string, method: string, operation: Operation): string[] 
   return codes;
 }
 
+const SUCCESSES: Readonly<Record<string, string>> = { '200': 'Done', '201': 'Created', '202': 'Accepted, and safe', '204': 'Done; the body is empty' };
+
+function describeSuccess(operation: Operation): void {
+  for (const [code, description] of Object.entries(SUCCESSES)) {
+    const answer = operation.responses[code] as { description: string } | undefined;
+    if (answer) answer.description ||= description;
+  }
+  // Swagger UI shows it as it is.
+  operation.summary = operation.summary?.replaceAll('`', '');
+}
+
 function describeErrors(path: string, method: string, operation: Operation): void {
   for (const code of new Set(errorsOf(path, method, operation))) {
     operation.responses[code] ??= {
@@ -62,23 +87,82 @@ function withoutNullable(node: unknown): unknown {
   return { anyOf: [copy, { type: 'null' }] };
 }
 
+/** `Dto` is our word for these classes; readers of the document and of generated clients want `Document`, not `DocumentDto`. */
+function withoutSuffix(document: unknown): unknown {
+  const text = JSON.stringify(document).replaceAll(/"#\/components\/schemas\/(\w+?)Dto"/g, '"#/components/schemas/$1"');
+  const renamed = JSON.parse(text) as OpenAPIObject;
+  const schemas = Object.entries(renamed.components?.schemas ?? {}).map(([name, schema]) => [name.replace(/Dto$/, ''), schema] as const);
+  return { ...renamed, components: { ...renamed.components, schemas: Object.fromEntries(schemas) } };
+}
+
+interface Parameter {
+  name: string;
+  in: string;
+  description?: string;
+  schema?: object;
+}
+
+/** Every parameter of a path is an id. */
+function describePathParameters(operation: Operation): void {
+  for (const parameter of (operation['parameters'] ?? []) as Parameter[]) {
+    if (parameter.in !== 'path') continue;
+    parameter.schema = { type: 'string', format: 'uuid' };
+    parameter.description ??= parameter.name === 'id' ? 'The id, as the list of these things gives it.' : `The \`${parameter.name}\` of an earlier answer.`;
+  }
+}
+
+interface BodySchema {
+  properties?: Record<string, { example?: unknown; format?: string }>;
+  required?: string[];
+}
+
+interface MediaType {
+  schema?: { $ref?: string };
+  example?: unknown;
+}
+
+/** The body that "Try it out" starts with: what is required and what has an example; made-up ids in optional fields would only earn a 404. */
+function describeExamples(schemas: Record<string, BodySchema>, operation: Operation): void {
+  const body = operation['requestBody'] as { content: Record<string, MediaType> } | undefined;
+  for (const [type, media] of Object.entries(body?.content ?? {})) {
+    const schema = schemas[media.schema?.$ref?.replace('#/components/schemas/', '') ?? ''];
+    if (!schema?.properties) continue;
+    if (type === 'application/json') {
+      const shown = Object.entries(schema.properties).filter(([name, property]) => property.example !== undefined || schema.required?.includes(name));
+      media.example = Object.fromEntries(shown.map(([name, property]) => [name, property.example]));
+    } else {
+      // A form shows every field: what must be sent first, and optional ids empty.
+      const required = Object.entries(schema.properties).filter(([name]) => schema.required?.includes(name));
+      schema.properties = { ...Object.fromEntries(required), ...schema.properties };
+      for (const property of Object.values(schema.properties)) if (property.format === 'uuid') property.example ??= '';
+    }
+  }
+}
+
 export function createOpenApiDocument(app: NestFastifyApplication): OpenAPIObject {
-  const config = new DocumentBuilder()
+  const builder = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('MoRAG Server')
     .setVersion('0.1.0')
     .setDescription(DESCRIPTION)
     .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The `access_token` of /auth/login' }, 'accessToken')
-    .addApiKey({ type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'A key of POST /api/v1/api-keys' }, 'apiKey')
-    .build();
-  const document = SwaggerModule.createDocument(app, config, {
+    .addApiKey({ type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'A key of POST /api/v1/api-keys' }, 'apiKey');
+  for (const [name, description] of Object.entries(TAGS)) builder.addTag(name, description);
+  const document = SwaggerModule.createDocument(app, builder.build(), {
     extraModels: [ProblemDto],
     operationIdFactory: (controller, method) => `${controller.replace(/Controller$/, '')}_${method}`,
   });
   for (const [path, item] of Object.entries(document.paths)) {
-    for (const method of METHODS) if (item[method]) describeErrors(path, method, item[method] as unknown as Operation);
+    for (const method of METHODS) {
+      const operation = item[method] as unknown as Operation | undefined;
+      if (!operation) continue;
+      describeSuccess(operation);
+      describeErrors(path, method, operation);
+      describePathParameters(operation);
+      describeExamples((document.components?.schemas ?? {}) as Record<string, BodySchema>, operation);
+    }
   }
-  return withoutNullable(document) as OpenAPIObject;
+  return withoutSuffix(withoutNullable(document)) as OpenAPIObject;
 }
 
 /** Swagger UI at /docs, and the document itself at /openapi.json. */

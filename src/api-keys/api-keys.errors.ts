@@ -6,6 +6,13 @@ export class ApiKeyNotFound extends AppError {
   }
 }
 
+/** A key cannot be bound to a database that is missing, or another tenant's. */
+export class BoundDatabaseNotFound extends AppError {
+  constructor() {
+    super({ status: 404, code: 'not_found', title: 'Not found', detail: 'There is no such database.' });
+  }
+}
+
 export class ApiKeyNameTaken extends AppError {
   constructor(name: string) {
     super({ status: 409, code: 'name_taken', title: 'Name taken', detail: `An API key named "${name}" exists. Choose another name, or revoke that one first.` });

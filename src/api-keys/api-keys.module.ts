@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { TenancyModule } from '../tenancy/tenancy.module.js';
+import { UsageService } from '../tenancy/usage.service.js';
 import { ApiKeyEntity } from './api-key.entity.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysRepository } from './api-keys.repository.js';
@@ -12,4 +13,8 @@ import { ApiKeysService } from './api-keys.service.js';
   providers: [ApiKeysRepository, ApiKeysService],
   exports: [ApiKeysService],
 })
-export class ApiKeysModule {}
+export class ApiKeysModule {
+  constructor(usage: UsageService, apiKeys: ApiKeysRepository) {
+    usage.onKeyUse((tx, uses) => apiKeys.addUse(tx, uses));
+  }
+}

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { SelectQueryBuilder } from 'typeorm';
 import type { Role, TenantStatus } from '../common/principal.js';
 import type { SystemTx, TenantTx } from '../persistence/transactions.js';
+import type { KeyUse } from '../tenancy/usage.service.js';
 import { ApiKeyEntity, type ApiKeyStatus } from './api-key.entity.js';
 
 export interface ApiKeyFilter {
@@ -26,6 +27,8 @@ export interface KeyWithOwner {
   role: Role;
   ownerIsActive: boolean;
   tenantStatus: TenantStatus;
+  /** Null is unlimited. */
+  tenantCallsPerHour: number | null;
 }
 
 const STATUS_CONDITION: Readonly<Record<ApiKeyStatus, string>> = {
@@ -49,15 +52,16 @@ export class ApiKeysRepository {
     const rows = await tx.manager.query<(KeyWithOwner['key'] & Omit<KeyWithOwner, 'key'>)[]>(
       `SELECT k.id, k.tenant_id AS "tenantId", k.user_id AS "userId", k.permissions, k.is_active AS "isActive", k.expires_at AS "expiresAt",
               k.revoked_at AS "revokedAt", k.allowed_ips AS "allowedIps", k.database_ids AS "databaseIds", k.rate_limit_per_hour AS "rateLimitPerHour",
-              u.role, u.is_active AS "ownerIsActive", t.status AS "tenantStatus"
+              u.role, u.is_active AS "ownerIsActive", t.status AS "tenantStatus", q.hard_limit::float8 AS "tenantCallsPerHour"
          FROM api_keys k JOIN users u ON u.tenant_id = k.tenant_id AND u.id = k.user_id JOIN tenants t ON t.id = k.tenant_id
+         JOIN tenant_quotas q ON q.tenant_id = k.tenant_id AND q.resource = 'api_calls_per_hour'
         WHERE k.key_hash = $1`,
       [hash],
     );
     const [row] = rows;
     if (!row) return null;
-    const { role, ownerIsActive, tenantStatus, ...key } = row;
-    return { key, role, ownerIsActive, tenantStatus };
+    const { role, ownerIsActive, tenantStatus, tenantCallsPerHour, ...key } = row;
+    return { key, role, ownerIsActive, tenantStatus, tenantCallsPerHour };
   }
 
   async listNewestFirst(tx: TenantTx, filter: ApiKeyFilter, page: ApiKeyPage): Promise<{ rows: ApiKeyEntity[]; total: number }> {
@@ -82,6 +86,32 @@ export class ApiKeysRepository {
       .where('tenant_id = :tenantId AND id = :id AND revoked_at IS NULL', { tenantId: tx.tenantId, id })
       .execute();
     return affected === 1;
+  }
+
+  /** How many of these are no databases of the tenant. */
+  async countUnknownDatabases(tx: TenantTx, ids: readonly string[]): Promise<number> {
+    const rows = await tx.manager.query<{ unknown: number }[]>(
+      `SELECT count(*)::int AS unknown FROM unnest($2::uuid[]) AS named (id)
+        WHERE NOT EXISTS (SELECT FROM databases d WHERE d.tenant_id = $1 AND d.id = named.id)`,
+      [tx.tenantId, ids],
+    );
+    return rows[0]?.unknown ?? 0;
+  }
+
+  /** In the order of the ids, so that two processes which flush at once do not wait for each other in a circle. */
+  async addUse(tx: SystemTx, uses: readonly KeyUse[]): Promise<void> {
+    if (uses.length === 0) return;
+    await tx.manager.query(
+      `WITH used AS (
+         SELECT n."tenantId" AS tenant_id, n."apiKeyId" AS id, n.requests, n."lastUsedAt" AS last_used_at
+           FROM jsonb_to_recordset($1::jsonb) AS n ("tenantId" uuid, "apiKeyId" uuid, requests bigint, "lastUsedAt" timestamptz)
+       ), locked AS (
+         SELECT k.tenant_id, k.id FROM api_keys k JOIN used USING (tenant_id, id) ORDER BY k.tenant_id, k.id FOR UPDATE OF k
+       )
+       UPDATE api_keys k SET usage_count = k.usage_count + used.requests, last_used_at = GREATEST(k.last_used_at, used.last_used_at)
+         FROM used JOIN locked USING (tenant_id, id) WHERE k.tenant_id = used.tenant_id AND k.id = used.id`,
+      [JSON.stringify(uses)],
+    );
   }
 
   private matching(tx: TenantTx, filter: ApiKeyFilter): SelectQueryBuilder<ApiKeyEntity> {

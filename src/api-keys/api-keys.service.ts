@@ -6,12 +6,12 @@ import { sha256 } from '../common/secrets.js';
 import { violates } from '../persistence/postgres-errors.js';
 import { Transactions, type TenantTx } from '../persistence/transactions.js';
 import { QuotasService } from '../tenancy/quotas.service.js';
-import { statusOf } from './api-key.entity.js';
-import { ApiKeyNameTaken, ApiKeyNotFound, RevokedForGood } from './api-keys.errors.js';
+import { statusOf, type ApiKeyEntity } from './api-key.entity.js';
+import { ApiKeyNameTaken, ApiKeyNotFound, BoundDatabaseNotFound, RevokedForGood } from './api-keys.errors.js';
 import { ApiKeysRepository, type ApiKeyChange } from './api-keys.repository.js';
 import { ApiKeyDto, type ApiKeyListDto, type CreateApiKeyDto, type CreatedApiKeyDto, type ListApiKeysQueryDto, type UpdateApiKeyDto } from './dto/api-key.dto.js';
 import { isWellFormedKey, mintKey } from './key-format.js';
-import { boundedBy, type KeyRights } from './key-rights.js';
+import { boundedBy, rightsAfter, type KeyRights } from './key-rights.js';
 
 /** Keys for programs: made, found, changed and revoked by their tenant, and verified on every request. */
 @Injectable()
@@ -28,7 +28,7 @@ export class ApiKeysService {
     if (!isWellFormedKey(secret)) return false;
     const found = await this.transactions.forSystem((tx) => this.apiKeys.findByHash(tx, sha256(secret)));
     if (!found?.ownerIsActive || statusOf(found.key) !== 'active') return false;
-    const { key, role, tenantStatus } = found;
+    const { key, role, tenantStatus, tenantCallsPerHour } = found;
     return {
       tenantId: key.tenantId,
       tenantStatus,
@@ -39,6 +39,8 @@ export class ApiKeysService {
       apiKeyId: key.id,
       databaseIds: key.databaseIds,
       allowedIps: key.allowedIps,
+      keyCallsPerHour: key.rateLimitPerHour,
+      tenantCallsPerHour,
     };
   }
 
@@ -52,6 +54,7 @@ export class ApiKeysService {
         databaseIds: dto.database_ids,
         allowedIps: dto.allowed_ips,
       });
+      await this.requireDatabases(tx, dto.database_ids);
       await this.refusingTakenName(dto.name, () =>
         this.apiKeys.insert(tx, {
           ...rights,
@@ -90,7 +93,8 @@ export class ApiKeysService {
   update(principal: Principal, id: string, dto: UpdateApiKeyDto): Promise<ApiKeyDto> {
     return this.transactions.forTenant(principal.tenantId, async (tx) => {
       const rights = { permissions: dto.permissions, expiresAt: dto.expires_at, databaseIds: dto.database_ids, allowedIps: dto.allowed_ips };
-      if (principal.apiKeyId !== null) await this.withinOwnRights(tx, principal, rights);
+      if (principal.apiKeyId !== null) await this.withinOwnRights(tx, principal, rightsAfter(rights, await this.find(tx, id)));
+      await this.requireDatabases(tx, dto.database_ids);
       const change: ApiKeyChange = {
         ...rights,
         name: dto.name,
@@ -120,15 +124,23 @@ export class ApiKeysService {
 
   private async withinOwnRights(tx: TenantTx, principal: Principal, wanted: Partial<KeyRights>): Promise<Partial<KeyRights>> {
     if (principal.apiKeyId === null) return wanted;
-    const maker = await this.apiKeys.findById(tx, principal.apiKeyId);
-    if (!maker) throw new ApiKeyNotFound();
+    const maker = await this.find(tx, principal.apiKeyId);
     return boundedBy({ ...maker, permissions: [...principal.permissions] }, wanted);
   }
 
-  private async read(tx: TenantTx, id: string): Promise<ApiKeyDto> {
+  /** @throws BoundDatabaseNotFound, the same for one that is missing and for another tenant's */
+  private async requireDatabases(tx: TenantTx, ids: readonly string[] | null | undefined): Promise<void> {
+    if (ids && (await this.apiKeys.countUnknownDatabases(tx, ids)) > 0) throw new BoundDatabaseNotFound();
+  }
+
+  private async find(tx: TenantTx, id: string): Promise<ApiKeyEntity> {
     const key = await this.apiKeys.findById(tx, id);
     if (!key) throw new ApiKeyNotFound();
-    return ApiKeyDto.from(key);
+    return key;
+  }
+
+  private async read(tx: TenantTx, id: string): Promise<ApiKeyDto> {
+    return ApiKeyDto.from(await this.find(tx, id));
   }
 
   private async refusingTakenName(name: string, write: () => Promise<void>): Promise<void> {

@@ -26,3 +26,13 @@ export function boundedBy(maker: KeyRights, wanted: Partial<KeyRights>): Partial
     allowedIps: wanted.allowedIps ?? maker.allowedIps,
   };
 }
+
+/** What a key may do once the named fields are changed: a key that reaches further than its editor is out of the editor's reach, also for switching it on. */
+export function rightsAfter(change: Partial<KeyRights>, { permissions, expiresAt, databaseIds, allowedIps }: KeyRights): KeyRights {
+  return {
+    permissions: change.permissions ?? permissions,
+    expiresAt: change.expiresAt === undefined ? expiresAt : change.expiresAt,
+    databaseIds: change.databaseIds === undefined ? databaseIds : change.databaseIds,
+    allowedIps: change.allowedIps ?? allowedIps,
+  };
+}

@@ -1,6 +1,6 @@
 import { Body, Controller, Get, HttpCode, Post, Put } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
-import { CurrentPrincipal, OpenToSuspended, Public, RequirePermission, type Principal } from '../common/principal.js';
+import { CurrentPrincipal, Public, RequirePermission, type Principal } from '../common/principal.js';
 import { UpdateUserDto, UpdateUserSettingsDto, UserDto, UserSettingsDto } from '../users/dto/user.dto.js';
 import { UsersService } from '../users/users.service.js';
 import { AuthService } from './auth.service.js';
@@ -34,25 +34,25 @@ export class AuthController {
   /** Whose credential this is; an API key also sees itself in `api_key`. */
   @Get('me')
   @RequirePermission('authenticated')
-  @OpenToSuspended()
   me(@CurrentPrincipal() principal: Principal): Promise<MeDto> {
     return this.auth.me(principal);
   }
 
-  /** Changes only the fields that are named. */
+  /** Changes your profile: only the fields that are named. */
   @Put('me')
   @RequirePermission('session')
   updateMe(@CurrentPrincipal() principal: Principal, @Body() dto: UpdateUserDto): Promise<UserDto> {
     return this.users.updateProfile(principal, dto);
   }
 
+  /** Your preferences. */
   @Get('settings')
   @RequirePermission('authenticated')
   settings(@CurrentPrincipal() principal: Principal): Promise<UserSettingsDto> {
     return this.users.settings(principal);
   }
 
-  /** Changes only the fields that are named. */
+  /** Changes your preferences: only the fields that are named. */
   @Put('settings')
   @RequirePermission('session')
   updateSettings(@CurrentPrincipal() principal: Principal, @Body() dto: UpdateUserSettingsDto): Promise<UserSettingsDto> {

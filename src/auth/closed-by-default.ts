@@ -48,7 +48,10 @@ export class ClosedByDefault implements OnModuleInit {
   private accessOf(controller: Type, handler: object): string {
     const read = <T>(key: string): T | undefined => this.reflector.getAllAndOverride<T | undefined>(key, [handler as () => void, controller]);
     if (read<boolean>(PUBLIC_ROUTE)) return 'public';
+    const permission = read<string>(REQUIRED_PERMISSION);
+    // A role alone decides nothing about keys.
+    if (permission === undefined) return '';
     const role = read<string>(REQUIRED_ROLE);
-    return [read<string>(REQUIRED_PERMISSION) ?? '', ...(role === undefined ? [] : [`role ${role}`])].join(', ');
+    return [permission, ...(role === undefined ? [] : [`role ${role}`])].join(', ');
   }
 }

@@ -7,6 +7,8 @@ export interface LiveSession {
   userId: string;
   role: Role;
   tenantStatus: TenantStatus;
+  /** Null is unlimited. */
+  tenantCallsPerHour: number | null;
 }
 
 @Injectable()
@@ -18,8 +20,9 @@ export class SessionsRepository {
   /** The session with its person's role and its tenant's status as they are now, not as they were at sign-in. */
   async findLive(tx: TenantTx, id: string): Promise<LiveSession | null> {
     const rows = await tx.manager.query<LiveSession[]>(
-      `SELECT s.user_id AS "userId", u.role, t.status AS "tenantStatus"
+      `SELECT s.user_id AS "userId", u.role, t.status AS "tenantStatus", q.hard_limit::float8 AS "tenantCallsPerHour"
          FROM sessions s JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id JOIN tenants t ON t.id = s.tenant_id
+         JOIN tenant_quotas q ON q.tenant_id = s.tenant_id AND q.resource = 'api_calls_per_hour'
         WHERE s.tenant_id = $1 AND s.id = $2 AND s.ended_at IS NULL AND s.expires_at > now() AND u.is_active`,
       [tx.tenantId, id],
     );

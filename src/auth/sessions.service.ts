@@ -34,6 +34,8 @@ export class SessionsService {
       apiKeyId: null,
       databaseIds: null,
       allowedIps: [],
+      keyCallsPerHour: null,
+      tenantCallsPerHour: session.tenantCallsPerHour,
     };
   }
 

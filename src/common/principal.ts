@@ -29,6 +29,10 @@ export interface Principal {
   readonly apiKeyId: string | null;
   /** Address ranges a key works from; empty means everywhere. */
   readonly allowedIps: readonly string[];
+  /** Null when no key is counted. */
+  readonly keyCallsPerHour: number | null;
+  /** Null is unlimited. */
+  readonly tenantCallsPerHour: number | null;
   /** The databases a key is bound to; null means all of the tenant's. */
   readonly databaseIds: readonly string[] | null;
 }

@@ -26,7 +26,7 @@ class InternalError extends AppError {
 
 function statusOf(error: unknown): number | undefined {
   if (error instanceof HttpException) return error.getStatus();
-  if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number') return error.statusCode;
+  if (typeof error === 'object' && error !== null && 'statusCode' in error && typeof error.statusCode === 'number') return error.statusCode;
   return undefined;
 }
 
@@ -55,7 +55,7 @@ export class ProblemDetailsFilter implements ExceptionFilter {
     const problem = translate(error);
     if (problem.status === 500) this.logger.error({ err: error, request_id: request.id }, 'unexpected error');
     // A client that hung up cannot be answered; writing to it would only raise a second error.
-    if (reply.sent || request.raw.destroyed) return;
+    if (reply.sent || reply.raw.destroyed) return;
     void reply
       .status(problem.status)
       .headers({ ...problem.headers, 'content-type': 'application/problem+json; charset=utf-8' })

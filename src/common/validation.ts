@@ -1,4 +1,5 @@
 import { Param, ParseUUIDPipe, ValidationPipe, type ValidationError } from '@nestjs/common';
+import { ValidateIf } from 'class-validator';
 import { ValidationFailed, type FieldError } from './request-errors.js';
 
 function flatten(errors: ValidationError[], prefix = ''): FieldError[] {
@@ -25,3 +26,8 @@ export function UuidParam(name = 'id'): ParameterDecorator {
   return Param(name, pipe);
 }
 
+
+/** A field that may be left out, but not be null: unlike `@IsOptional`, which would let a null through to a column or a look-up that has none. */
+export function Omittable(): PropertyDecorator {
+  return ValidateIf((_, value) => value !== undefined);
+}

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { errorCode } from '../common/error-code.js';
 import { readEnv, StartupError, type Env } from './env.js';
 
 interface Secrets {
@@ -9,18 +10,26 @@ interface Secrets {
   sealing: string;
 }
 
-function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
+/** Node's own recursion never ends below /proc, where a parent exists in which nothing can be made. */
+function makeDirectory(directory: string): void {
+  try {
+    mkdirSync(directory);
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return;
+    if (errorCode(error) !== 'ENOENT' || existsSync(path.dirname(directory))) throw error;
+    makeDirectory(path.dirname(directory));
+    makeDirectory(directory);
+  }
 }
 
-function prepareDataDirectory(directory: string): void {
+function prepareDirectory(variable: string, directory: string): void {
   try {
-    mkdirSync(directory, { recursive: true });
+    makeDirectory(directory);
     const probe = path.join(directory, `.writable-${process.pid}`);
     writeFileSync(probe, '', { flush: false });
     rmSync(probe);
   } catch (error) {
-    throw new StartupError(`DATA_DIR ${directory} cannot be written (${errorCode(error)}). Choose another directory or change its permissions.`);
+    throw new StartupError(`${variable} ${directory} cannot be written (${errorCode(error)}). Choose another directory or change its permissions.`);
   }
 }
 
@@ -57,8 +66,9 @@ export class Config {
 
   constructor(readonly env: Env) {
     this.dataDir = path.resolve(env.DATA_DIR);
-    prepareDataDirectory(this.dataDir);
+    prepareDirectory('DATA_DIR', this.dataDir);
     this.blobDir = env.BLOB_STORE === undefined ? path.join(this.dataDir, 'blobs') : fileURLToPath(env.BLOB_STORE);
+    prepareDirectory('BLOB_STORE', this.blobDir);
     this.docsEnabled = env.DOCS_ENABLED ?? env.NODE_ENV !== 'production';
     this.maxUploadBytes = env.MAX_UPLOAD_MB * 1024 * 1024;
     const generated = env.JWT_SECRET === undefined || env.SEALING_KEY === undefined ? generatedSecrets(this.dataDir) : undefined;

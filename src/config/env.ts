@@ -38,6 +38,7 @@ const address = (...protocols: string[]) =>
   z
     .string()
     .refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), `must start with ${protocols.map((name) => `${name}//`).join(' or ')}`);
+const directoryAddress = z.string().refine((text) => /^file:\/\/\/(?!.*%2f)/i.test(text) && URL.canParse(text), 'must look like file:///absolute/path');
 const oneOf = <const Values extends readonly string[]>(...values: Values) => z.enum(values, `must be one of: ${values.join(', ')}`);
 const text = z.string().min(1);
 const longSecret = z.string().min(32, 'must have at least 32 characters');
@@ -51,7 +52,7 @@ export const VARIABLES = {
   DATA_DIR: withDefault(text, './.data', 'embedded database, vectors, files and generated secrets'),
   DATABASE_URL: secret(address('postgres:', 'postgresql:'), 'PostgreSQL (15 or newer) to use instead of the embedded one'),
   DATABASE_POOL: withDefault(integer(2, 200), '10', 'database connections this process may hold for requests and jobs'),
-  BLOB_STORE: optional(address('file:'), 'where original files are kept: `file:///absolute/path` (unset: `blobs` in DATA_DIR)'),
+  BLOB_STORE: optional(directoryAddress, 'where original files are kept: `file:///absolute/path` (unset: `blobs` in DATA_DIR)'),
   JWT_SECRET: secret(longSecret, 'signs access tokens (unset: generated into DATA_DIR; required in production)'),
   SEALING_KEY: secret(longSecret, 'authenticates list cursors (unset: generated into DATA_DIR; required in production)'),
   ADMIN_EMAIL: withDefault(z.email('must be an e-mail address'), 'admin@morag.localhost', 'first administrator, made at the first start'),

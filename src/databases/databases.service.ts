@@ -80,8 +80,8 @@ export class DatabasesService {
     if (!mayUse(principal, id)) throw new DatabaseNotFound();
     const removed = await this.transactions.forTenant(principal.tenantId, async (tx) => {
       const database = await this.databases.findById(tx, id);
-      if (!database) throw new DatabaseNotFound();
-      await this.removeRow(tx, id);
+      // Of several at once only the one that removed the row may drop the collection: by then its name may be in use again.
+      if (!database || !(await this.removeRow(tx, id))) throw new DatabaseNotFound();
       return database;
     });
     await this.store.dropCollection(removed.collectionName);
@@ -126,9 +126,11 @@ export class DatabasesService {
     return id;
   }
 
-  private async removeRow(tx: TenantTx, id: string): Promise<void> {
+  private async removeRow(tx: TenantTx, id: string): Promise<boolean> {
     try {
-      if (await this.databases.remove(tx, id)) await this.quotas.giveBack(tx, 'databases', 1);
+      if (!(await this.databases.remove(tx, id))) return false;
+      await this.quotas.giveBack(tx, 'databases', 1);
+      return true;
     } catch (error) {
       if (violates(error, 'documents_database')) throw new DatabaseInUse();
       throw error;

@@ -41,8 +41,10 @@ export class DocumentsService {
   async remove(principal: Principal, id: string): Promise<void> {
     await this.transactions.forTenant(principal.tenantId, async (tx) => {
       const found = await this.documents.findVisible(tx, id, principal.databaseIds);
-      if (!found || !(await this.documents.markDeleted(tx, id))) throw new DocumentNotFound();
+      if (!found) throw new DocumentNotFound();
+      // The job's row before the document's, as a job that ends takes them: the other way round both would wait for each other.
       await this.jobs.cancelOfDocument(tx, id);
+      if (!(await this.documents.markDeleted(tx, id))) throw new DocumentNotFound();
       await this.purge.schedule(tx, id, found.collectionName);
     });
   }

@@ -1,8 +1,6 @@
 import { parseTarget } from '../outbound/address-policy.js';
-import { Outbound } from '../outbound/outbound.js';
 import type { Embedder } from './embedder.js';
 import { HashEmbedder } from './hash.embedder.js';
-import { OpenAiEmbedder } from './openai.embedder.js';
 
 export interface EmbedderOptions {
   /** `EMBEDDING_PROVIDER` */
@@ -30,7 +28,7 @@ const DIMENSIONS_OF: Record<string, number> = {
  * Chooses the embedder the operator has configured.
  * @throws Error naming the environment variable that is missing or wrong
  */
-export function createEmbedder(options: EmbedderOptions): Embedder {
+export async function createEmbedder(options: EmbedderOptions): Promise<Embedder> {
   if (options.provider === 'hash') return new HashEmbedder();
 
   const url = options.url ?? OPENAI_URL;
@@ -43,6 +41,8 @@ export function createEmbedder(options: EmbedderOptions): Embedder {
   if (!dimensions) throw new Error(`EMBEDDING_DIMENSIONS is needed for the model "${model}".`);
 
   const own = `${target.host.includes(':') ? `[${target.host}]` : target.host}:${target.port}`;
+  // Loaded only where they are used: together they take a third of a second.
+  const [{ Outbound }, { OpenAiEmbedder }] = await Promise.all([import('../outbound/outbound.js'), import('./openai.embedder.js')]);
   const outbound = new Outbound({ allow: [...options.outboundAllow, own] });
   return new OpenAiEmbedder({ url, model, dimensions, apiKey: options.apiKey, outbound });
 }

@@ -1,12 +1,13 @@
 import { Global, Module } from '@nestjs/common';
+import { errorMessage } from '../common/error-code.js';
 import { Config } from '../config/config.js';
 import { StartupError } from '../config/env.js';
 import { createEmbedder } from './embedder.factory.js';
 import { Embedder } from './embedder.js';
 
-function fromEnvironment({ env }: Config): Embedder {
+async function fromEnvironment({ env }: Config): Promise<Embedder> {
   try {
-    return createEmbedder({
+    return await createEmbedder({
       provider: env.EMBEDDING_PROVIDER,
       url: env.EMBEDDING_URL,
       model: env.EMBEDDING_MODEL,
@@ -15,7 +16,7 @@ function fromEnvironment({ env }: Config): Embedder {
       outboundAllow: env.OUTBOUND_ALLOW,
     });
   } catch (error) {
-    throw new StartupError(error instanceof Error ? error.message : String(error), { cause: error });
+    throw new StartupError(errorMessage(error), { cause: error });
   }
 }
 

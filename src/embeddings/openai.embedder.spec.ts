@@ -151,16 +151,16 @@ it('never reaches a private address that was not named', async () => {
 
 describe('createEmbedder', () => {
   it('allows the endpoint the operator has configured', async () => {
-    const own = createEmbedder({ provider: 'openai', url, model: 'm', dimensions: 3, outboundAllow: [] });
+    const own = await createEmbedder({ provider: 'openai', url, model: 'm', dimensions: 3, outboundAllow: [] });
     expect(await own.embedQuery('a')).toHaveLength(3);
   });
 
-  it('knows the sizes of OpenAI models', () => {
-    expect(createEmbedder({ provider: 'openai', apiKey: 'k', outboundAllow: [] })).toMatchObject({
+  it('knows the sizes of OpenAI models', async () => {
+    expect(await createEmbedder({ provider: 'openai', apiKey: 'k', outboundAllow: [] })).toMatchObject({
       model: 'text-embedding-3-small',
       dimensions: 1536,
     });
-    expect(createEmbedder({ provider: 'hash', outboundAllow: [] })).toMatchObject({ model: 'local-lexical-1024', dimensions: 1024 });
+    expect(await createEmbedder({ provider: 'hash', outboundAllow: [] })).toMatchObject({ model: 'local-lexical-1024', dimensions: 1024 });
   });
 
   it.each([
@@ -168,7 +168,7 @@ describe('createEmbedder', () => {
     ['EMBEDDING_MODEL', { url: 'http://tei:80' }],
     ['EMBEDDING_DIMENSIONS', { url: 'http://tei:80', model: 'bge' }],
     ['EMBEDDING_URL', { url: 'tei:80', model: 'bge', dimensions: 3 }],
-  ])('names %s when it is missing or wrong', (name, options) => {
-    expect(() => createEmbedder({ provider: 'openai', outboundAllow: [], ...options })).toThrow(name);
+  ])('names %s when it is missing or wrong', async (name, options) => {
+    await expect(createEmbedder({ provider: 'openai', outboundAllow: [], ...options })).rejects.toThrow(name);
   });
 });

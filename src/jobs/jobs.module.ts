@@ -24,7 +24,7 @@ export class JobsModule {
         JobsService,
         JobsWorker,
       ],
-      exports: [JobRegistry, JobsService],
+      exports: [JobRegistry, JobsService, JobsWorker],
     };
   }
 }

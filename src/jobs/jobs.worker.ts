@@ -39,6 +39,11 @@ export class JobsWorker implements OnApplicationBootstrap {
     }
   }
 
+  /** Lets running work finish for a while, then hands it back. */
+  stop(): Promise<void> {
+    return this.queue.stop();
+  }
+
   private async runJob(handler: JobHandler, { data, signal }: QueuedWork): Promise<void> {
     const lease = await this.jobs.claim(data['tenantId']!, data['jobId']!);
     // It ended meanwhile: cancelled, or finished by a worker that could not tell the queue any more.

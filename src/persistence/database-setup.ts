@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { DataSource } from 'typeorm';
+import { errorCode, errorMessage } from '../common/error-code.js';
 import { StartupError } from '../config/env.js';
 import { migrationOptions } from './data-source.js';
 
@@ -60,9 +61,9 @@ async function openSchema(client: pg.Client): Promise<void> {
 }
 
 function explain(error: unknown, login: string): unknown {
-  if (!(error instanceof Error && 'code' in error && error.code === '42501')) return error;
+  if (errorCode(error) !== '42501') return error;
   return new StartupError(
-    `DATABASE_URL logs in as "${login}", which may not prepare the database (${error.message}). ` +
+    `DATABASE_URL logs in as "${login}", which may not prepare the database (${errorMessage(error)}). ` +
       `Let it own the database and create roles: ALTER DATABASE … OWNER TO ${login}; ALTER ROLE ${login} CREATEROLE NOINHERIT;`,
   );
 }
@@ -106,7 +107,7 @@ async function connectOrExplain(client: pg.Client, url: string): Promise<void> {
     await client.connect();
   } catch (error) {
     const { host, pathname } = new URL(url);
-    const reason = error instanceof Error ? error.message || ('code' in error ? String(error.code) : error.name) : String(error);
+    const reason = errorMessage(error) || errorCode(error);
     throw new StartupError(`The database${pathname.replace('/', ' ')} at ${host} cannot be reached (${reason}). Check DATABASE_URL.`);
   }
 }

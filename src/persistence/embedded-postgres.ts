@@ -1,12 +1,16 @@
 import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
+import { errorCode } from '../common/error-code.js';
 import { StartupError } from '../config/env.js';
 import { PostgresInstallation } from './postgres-installation.js';
 
 /** Held shared by every process that uses the embedded server; the one that gets it alone is the last and stops the server. */
 const PRESENCE_LOCK = 7_120_321_604_512;
 const START_DEADLINE_MS = 30_000;
+/** Some may fail: another process is faster, or what is left of a killed server still has the memory. */
+const FAILED_STARTS = 20;
+const RECOVERY_PAUSE_MS = 2000;
 const DATABASE = 'morag';
 const LOGIN = 'morag';
 
@@ -73,27 +77,33 @@ export class EmbeddedPostgres {
   private async startOrJoin(): Promise<void> {
     const deadline = Date.now() + START_DEADLINE_MS;
     let failure: unknown;
-    while (Date.now() < deadline && !this.leaving) {
+    let failedStarts = 0;
+    while (Date.now() < deadline && failedStarts < FAILED_STARTS && !this.leaving) {
       try {
         if (this.installation.port !== 0) return await this.announcePresence();
       } catch (error) {
         failure = error;
-        if (error instanceof Error && 'code' in error && error.code === '28P01') break;
+        if (errorCode(error) === '28P01') break;
       }
-      if (!(await this.start())) await delay(100);
+      const outcome = await this.start();
+      if (outcome === 'failed') failedStarts += 1;
+      if (outcome !== 'started') await delay(100);
     }
     if (this.leaving) return;
     const log = this.installation.lastLogLine();
     throw new StartupError(`The embedded database did not start (${log || String(failure)}). Its log is ${this.installation.logFile}.`);
   }
 
-  private async start(): Promise<boolean> {
+  private async start(): Promise<'started' | 'failed' | 'runs already'> {
     this.installation.removeStaleLock();
     // A running server that is only starting up or shutting down keeps its port.
-    if ((await this.installation.control('status')) === 0) return false;
-    this.installation.port = await freePort(this.installation.port);
-    const settings = `-p ${this.installation.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200`;
-    return (await this.installation.control('start', '-w', '-t', '20', '-s', '-l', this.installation.logFile, '-o', settings)) === 0;
+    if ((await this.installation.control('status')) === 0) return 'runs already';
+    const port = await freePort(this.installation.port);
+    const settings = `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200`;
+    const code = await this.installation.control('start', '-w', '-t', '20', '-s', '-l', this.installation.logFile, '-o', settings);
+    if (code !== 0) return 'failed';
+    this.installation.port = port;
+    return 'started';
   }
 
   private async announcePresence(): Promise<void> {
@@ -109,10 +119,13 @@ export class EmbeddedPostgres {
     if (this.leaving || this.presence !== lost) return;
     this.presence = undefined;
     this.warn('The embedded database went away; starting it again.');
-    try {
-      await this.startOrJoin();
-    } catch (error) {
-      this.warn(String(error));
+    while (!this.leaving && !this.presence) {
+      try {
+        await this.startOrJoin();
+      } catch (error) {
+        this.warn(String(error));
+        await delay(RECOVERY_PAUSE_MS);
+      }
     }
   }
 

@@ -1,7 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, readFileSync, readlinkSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { errorCode, errorMessage } from '../common/error-code.js';
 import { StartupError } from '../config/env.js';
 
 /** Where an unprivileged user can reach files when the checkout or the data directory is closed to it. */
@@ -15,6 +16,10 @@ interface Binaries {
   pg_ctl: string;
   initdb: string;
   postgres: string;
+}
+
+function isCode(error: unknown, ...codes: string[]): boolean {
+  return codes.includes(errorCode(error));
 }
 
 function userNamed(name: string): { uid: number; gid: number } | undefined {
@@ -59,7 +64,7 @@ function reachableBinaries(packaged: Binaries, user: RunAs): Binaries {
   const version = JSON.parse(readFileSync(path.join(native, '..', 'package.json'), 'utf8')) as { version: string };
   const copy = path.join(SHARED_HOME, `postgresql-${version.version}`);
   if (!existsSync(copy)) {
-    const staged = `${copy}.${process.pid}`;
+    const staged = `${copy}.${randomBytes(4).toString('hex')}`;
     mkdirSync(SHARED_HOME, { recursive: true, mode: 0o755 });
     cpSync(native, staged, { recursive: true, verbatimSymlinks: true });
     chmodSync(staged, 0o755);
@@ -75,7 +80,7 @@ function moveUnlessThere(staged: string, target: string): void {
     renameSync(staged, target);
   } catch (error) {
     rmSync(staged, { recursive: true, force: true });
-    if (!existsSync(target)) throw error;
+    if (!isCode(error, 'ENOTEMPTY', 'EEXIST')) throw error;
   }
 }
 
@@ -94,6 +99,7 @@ function chooseHome(dataDir: string, user: RunAs): string {
 export class PostgresInstallation {
   readonly dataDirectory: string;
   readonly logFile: string;
+  private readonly lockFile: string;
 
   private constructor(
     private readonly binaries: Binaries,
@@ -102,25 +108,34 @@ export class PostgresInstallation {
   ) {
     this.dataDirectory = path.join(home, 'data');
     this.logFile = path.join(home, 'postgres.log');
+    this.lockFile = path.join(this.dataDirectory, 'postmaster.pid');
   }
 
   static async prepare(dataDir: string): Promise<PostgresInstallation> {
     const user = chooseUser();
     const binaries = reachableBinaries(await packagedBinaries(), user);
     const home = chooseHome(dataDir, user);
-    mkdirSync(home, { recursive: true, mode: 0o755 });
-    if (user) chownSync(home, user.uid, user.gid);
-    const installation = new PostgresInstallation(binaries, home, user);
-    if (!existsSync(installation.dataDirectory)) await installation.initialize();
-    return installation;
+    try {
+      mkdirSync(home, { recursive: true, mode: 0o755 });
+      if (user) chownSync(home, user.uid, user.gid);
+      const installation = new PostgresInstallation(binaries, home, user);
+      if (!existsSync(path.join(installation.dataDirectory, 'PG_VERSION'))) await installation.initialize();
+      return installation;
+    } catch (error) {
+      if (errorCode(error) !== '') throw new StartupError(`The embedded database cannot use ${home} (${errorMessage(error)}).`, { cause: error });
+      throw error;
+    }
   }
 
   get password(): string {
     return readFileSync(path.join(this.dataDirectory, 'morag-password'), 'utf8');
   }
 
+  /** Of the running server, or of the last one; 0 before the first start. */
   get port(): number {
-    return Number(readFileSync(path.join(this.dataDirectory, 'morag-port'), 'utf8'));
+    // A running server says itself where it listens, whatever another process meant to start.
+    const running = this.lock().at(3);
+    return Number(running ?? readFileSync(path.join(this.dataDirectory, 'morag-port'), 'utf8'));
   }
 
   set port(port: number) {
@@ -134,11 +149,28 @@ export class PostgresInstallation {
 
   /** Removes a lock file whose process is gone or is something else by now; a live server's stays. */
   removeStaleLock(): void {
-    const lock = path.join(this.dataDirectory, 'postmaster.pid');
-    if (!existsSync(lock)) return;
-    const pid = Number(readFileSync(lock, 'utf8').split('\n')[0]);
-    const commandLine = `/proc/${pid}/cmdline`;
-    if (existsSync('/proc/self') && !(existsSync(commandLine) && readFileSync(commandLine, 'utf8').includes('postgres'))) rmSync(lock, { force: true });
+    const pid = this.lock().at(0);
+    if (pid !== undefined && existsSync('/proc/self') && !this.isServer(pid)) rmSync(this.lockFile, { force: true });
+  }
+
+  /** Whether it is a server on this very directory: its process number may belong to another by now. */
+  private isServer(pid: string): boolean {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('postgres') && readlinkSync(`/proc/${pid}/cwd`) === realpathSync(this.dataDirectory);
+    } catch (error) {
+      // Somebody else's process; PostgreSQL knows for itself that it cannot be its own.
+      return isCode(error, 'EACCES', 'EPERM');
+    }
+  }
+
+  /** The lines of `postmaster.pid`: process, directory, time of start, port; none when it does not run. */
+  private lock(): string[] {
+    try {
+      return readFileSync(this.lockFile, 'utf8').split('\n').slice(0, -1);
+    } catch (error) {
+      if (isCode(error, 'ENOENT')) return [];
+      throw error;
+    }
   }
 
   lastLogLine(): string {
@@ -148,8 +180,10 @@ export class PostgresInstallation {
 
   /** Into a directory beside the final one, so that a crash half-way leaves nothing that looks whole. */
   private async initialize(): Promise<void> {
-    const staged = `${this.dataDirectory}.${process.pid}`;
-    const passwordFile = path.join(this.home, `password.${process.pid}`);
+    // Not by process number, which in a container is the same every time.
+    const suffix = randomBytes(4).toString('hex');
+    const staged = `${this.dataDirectory}.${suffix}`;
+    const passwordFile = path.join(this.home, `password.${suffix}`);
     const password = randomBytes(24).toString('base64url');
     writeFileSync(passwordFile, password, { mode: 0o600 });
     if (this.user) chownSync(passwordFile, this.user.uid, this.user.gid);

@@ -7,11 +7,13 @@ import { TenantEntity } from './tenant.entity.js';
 import { TenantsController } from './tenants.controller.js';
 import { TenantsRepository } from './tenants.repository.js';
 import { TenantsService } from './tenants.service.js';
+import { UsageRepository } from './usage.repository.js';
+import { UsageService } from './usage.service.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([TenantEntity, QuotaEntity])],
   controllers: [TenantsController],
-  providers: [TenantsRepository, TenantsService, QuotasRepository, QuotasService],
-  exports: [TenantsService, QuotasService],
+  providers: [TenantsRepository, TenantsService, QuotasRepository, QuotasService, UsageRepository, UsageService],
+  exports: [TenantsService, QuotasService, UsageService],
 })
 export class TenancyModule {}

@@ -3,7 +3,8 @@ import type { Principal } from '../common/principal.js';
 import { Transactions, type AnyTx } from '../persistence/transactions.js';
 import { ResourceQuotaDto, type ResourceQuotasDto } from './dto/quota.dto.js';
 import { TenantInfoDto, TenantSummaryDto, type ListTenantsQueryDto, type QuotaChangeDto, type TenantListDto, type UpdateTenantDto } from './dto/tenant.dto.js';
-import { BYTES_PER_MIB } from './quota.entity.js';
+import { RateLimits, tenantSubject } from '../rate-limits/rate-limits.service.js';
+import { BYTES_PER_MIB, type QuotaEntity } from './quota.entity.js';
 import { QuotasRepository } from './quotas.repository.js';
 import { TenantNotFound } from './tenancy.errors.js';
 import { TenantsRepository } from './tenants.repository.js';
@@ -15,6 +16,7 @@ export class TenantsService {
     private readonly transactions: Transactions,
     private readonly tenants: TenantsRepository,
     private readonly quotas: QuotasRepository,
+    private readonly rateLimits: RateLimits,
   ) {}
 
   /** Part of registering: a tenant with the default quotas. */
@@ -28,7 +30,7 @@ export class TenantsService {
   }
 
   async listQuotas(principal: Principal): Promise<ResourceQuotasDto> {
-    const quotas = await this.transactions.forTenant(principal.tenantId, (tx) => this.quotas.list(tx, principal.tenantId));
+    const quotas = await this.transactions.forTenant(principal.tenantId, (tx) => this.readQuotas(tx, principal.tenantId));
     return { quotas: quotas.map((quota) => ResourceQuotaDto.from(quota)) };
   }
 
@@ -61,6 +63,13 @@ export class TenantsService {
   private async describe(tx: AnyTx, tenantId: string): Promise<TenantInfoDto> {
     const tenant = await this.tenants.findOverview(tx, tenantId);
     if (!tenant) throw new TenantNotFound();
-    return TenantInfoDto.from(tenant, await this.quotas.list(tx, tenantId));
+    return TenantInfoDto.from(tenant, await this.readQuotas(tx, tenantId));
+  }
+
+  /** Calls are counted in a window, not in the row. */
+  private async readQuotas(tx: AnyTx, tenantId: string): Promise<QuotaEntity[]> {
+    const quotas = await this.quotas.list(tx, tenantId);
+    const calls = this.rateLimits.used(tenantSubject(tenantId));
+    return quotas.map((quota) => (quota.resource === 'api_calls_per_hour' ? { ...quota, used: calls } : quota));
   }
 }

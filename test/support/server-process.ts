@@ -8,14 +8,16 @@ const MAIN = path.resolve('dist/src/main.js');
 /** The built server as a process of its own, as an operator runs it. */
 export class ServerProcess {
   private output = '';
+  private complaints = '';
 
   private constructor(readonly child: ChildProcess) {
     for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
+    child.stderr?.on('data', (text: string) => (this.complaints += text));
   }
 
-  /** Starts it with nothing in its environment but PATH and `env`, and does not wait. */
+  /** Starts it, as the leader of a process group, with nothing in its environment but PATH and `env`, and does not wait. */
   static launch(env: Record<string, string>, args: string[] = []): ServerProcess {
-    return new ServerProcess(spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] }));
+    return new ServerProcess(spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true }));
   }
 
   /** Starts it on a free port and waits until it says that it is ready. */
@@ -27,6 +29,11 @@ export class ServerProcess {
 
   get printed(): string {
     return this.output;
+  }
+
+  /** What it wrote to standard error. */
+  get complained(): string {
+    return this.complaints;
   }
 
   get url(): string {

@@ -19,9 +19,18 @@ export class TestDatabase {
     readonly superuserUrl: string,
   ) {}
 
-  static async create(): Promise<TestDatabase> {
+  static create(): Promise<TestDatabase> {
+    return TestDatabase.copyOf(TEMPLATE);
+  }
+
+  /** One in which nothing has been set up. */
+  static createEmpty(): Promise<TestDatabase> {
+    return TestDatabase.copyOf('template0');
+  }
+
+  private static async copyOf(template: string): Promise<TestDatabase> {
     const name = `test_${randomBytes(6).toString('hex')}`;
-    await asSuperuser((client) => client.query(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE} OWNER morag`));
+    await asSuperuser((client) => client.query(`CREATE DATABASE ${name} TEMPLATE ${template} OWNER morag`));
     const at = (variable: string): string => fromGlobalSetup(variable).replace(/\/[^/]*$/, `/${name}`);
     return new TestDatabase(name, at('MORAG_TEST_TEMPLATE_URL'), at('MORAG_TEST_SUPERUSER_URL'));
   }

@@ -6,6 +6,7 @@ import {
 import { IsIpRange } from '../../common/ip-ranges.js';
 import { PageInfoDto, PageQueryDto } from '../../common/pagination.js';
 import { PERMISSIONS, type Permission } from '../../common/principal.js';
+import { Omittable } from '../../common/validation.js';
 import { API_KEY_STATUSES, ENVIRONMENTS, statusOf, type ApiKeyEntity, type ApiKeyStatus, type Environment } from '../api-key.entity.js';
 
 export class ApiKeyDto {
@@ -88,14 +89,14 @@ class ApiKeyFieldsDto {
   expires_at?: Date;
 
   /** Requests an hour, shared by all processes. */
-  @IsOptional()
+  @Omittable()
   @IsInt()
   @Min(1)
   @Max(10_000)
   rate_limit_per_hour?: number;
 
   /** IPv4 or IPv6 addresses or CIDR ranges; empty is everywhere. */
-  @IsOptional()
+  @Omittable()
   @IsArray()
   @ArrayMaxSize(100)
   @IsIpRange({ each: true })
@@ -113,18 +114,19 @@ class ApiKeyFieldsDto {
   database_ids?: string[] | null;
 
   @ApiPropertyOptional({ type: 'object', additionalProperties: true })
-  @IsOptional()
+  @Omittable()
   @IsObject()
   metadata?: Record<string, unknown>;
 }
 
 export class CreateApiKeyDto extends ApiKeyFieldsDto {
+  /** @example 'My program' */
   @IsString()
   @Length(1, 255)
   name: string;
 
-  @ApiPropertyOptional({ enum: PERMISSIONS, isArray: true, default: ['read'] })
-  @IsOptional()
+  @ApiPropertyOptional({ enum: PERMISSIONS, isArray: true, default: ['read'], example: ['read', 'ingest', 'search'] })
+  @Omittable()
   @IsArray()
   @ArrayMinSize(1)
   @ArrayUnique()
@@ -132,19 +134,20 @@ export class CreateApiKeyDto extends ApiKeyFieldsDto {
   permissions: Permission[] = ['read'];
 
   @ApiPropertyOptional({ enum: ENVIRONMENTS, default: 'live' })
-  @IsOptional()
+  @Omittable()
   @IsIn(ENVIRONMENTS)
   environment: Environment = 'live';
 }
 
 export class UpdateApiKeyDto extends ApiKeyFieldsDto {
-  @IsOptional()
+  /** @example 'My better program' */
+  @Omittable()
   @IsString()
   @Length(1, 255)
   name?: string;
 
   @ApiPropertyOptional({ enum: PERMISSIONS, isArray: true })
-  @IsOptional()
+  @Omittable()
   @IsArray()
   @ArrayMinSize(1)
   @ArrayUnique()
@@ -152,30 +155,34 @@ export class UpdateApiKeyDto extends ApiKeyFieldsDto {
   permissions?: Permission[];
 
   @ApiPropertyOptional({ enum: ['active', 'inactive'] })
-  @IsOptional()
+  @Omittable()
   @IsIn(['active', 'inactive'])
   status?: 'active' | 'inactive';
 }
 
 export class ListApiKeysQueryDto extends PageQueryDto {
-  @IsOptional()
+  /** Rows to leave out, instead of a `cursor`. */
+  @Omittable()
   @Type(() => Number)
   @IsInt()
   @Min(0)
   @Max(1_000_000)
   skip: number = 0;
 
+  /** Only keys in this state. */
   @ApiPropertyOptional({ enum: API_KEY_STATUSES })
-  @IsOptional()
+  @Omittable()
   @IsIn(API_KEY_STATUSES)
   status?: ApiKeyStatus;
 
+  /** Only keys that hold this permission. */
   @ApiPropertyOptional({ enum: PERMISSIONS })
-  @IsOptional()
+  @Omittable()
   @IsIn(PERMISSIONS)
   permission?: Permission;
 
-  @IsOptional()
+  /** Part of the name, in any case. */
+  @Omittable()
   @IsString()
   @MaxLength(255)
   name_contains?: string;

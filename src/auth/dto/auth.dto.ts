@@ -4,7 +4,7 @@ import { ApiKeyDto } from '../../api-keys/dto/api-key.dto.js';
 import { UserDto } from '../../users/dto/user.dto.js';
 
 export class RegisterDto {
-  /** @example Ada Lovelace */
+  /** @example 'Ada Lovelace' */
   @IsString()
   @Length(2, 255)
   name: string;
@@ -55,10 +55,12 @@ export class MeDto extends UserDto {
 }
 
 export class ChangePasswordDto {
+  /** @example correct-horse-battery */
   @IsString()
   @MaxLength(128)
   current_password: string;
 
+  /** @example battery-staple-horse */
   @IsString()
   @Length(8, 128)
   new_password: string;

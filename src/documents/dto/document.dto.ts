@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsIn, IsOptional, IsString, IsUUID, MaxLength } from 'class-validator';
+import { IsIn, IsString, IsUUID, MaxLength } from 'class-validator';
 import { PageInfoDto, PageQueryDto } from '../../common/pagination.js';
+import { Omittable } from '../../common/validation.js';
 import { DOCUMENT_STATES, type DocumentState, type ProcessingError } from '../document.entity.js';
 import type { DocumentWithCollection } from '../documents.repository.js';
 import { DOCUMENT_TYPES, type DocumentType } from '../ingestion/media-type.js';
@@ -81,23 +82,26 @@ export class DocumentListDto extends PageInfoDto {
 }
 
 export class ListDocumentsQueryDto extends PageQueryDto {
+  /** Only documents in this state. */
   @ApiPropertyOptional({ enum: VISIBLE_STATES })
-  @IsOptional()
+  @Omittable()
   @IsIn(VISIBLE_STATES)
   state?: DocumentState;
 
+  /** Only documents of this type. */
   @ApiPropertyOptional({ enum: TYPES })
-  @IsOptional()
+  @Omittable()
   @IsIn(TYPES)
   type?: DocumentType;
 
+  /** Only documents of this database. */
   @ApiPropertyOptional({ format: 'uuid' })
-  @IsOptional()
+  @Omittable()
   @IsUUID()
   database_id?: string;
 
   /** Part of the title or the file name. */
-  @IsOptional()
+  @Omittable()
   @IsString()
   @MaxLength(255)
   query?: string;

@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform, Type } from 'class-transformer';
-import { IsIn, IsInt, IsObject, IsOptional, IsString, IsUUID, Length, Matches, Max, MaxLength, Min } from 'class-validator';
+import { IsIn, IsInt, IsObject, IsString, IsUUID, Length, Matches, Max, MaxLength, Min } from 'class-validator';
+import { Omittable } from '../../common/validation.js';
 
 export const DEFAULT_CHUNK_SIZE = 2000;
 export const DEFAULT_CHUNK_OVERLAP = 200;
@@ -20,25 +21,28 @@ function parseJson({ value }: { value: unknown }): unknown {
 class IngestOptionsDto {
   /** The database by id; otherwise by `database`, otherwise your default one. */
   @ApiPropertyOptional({ format: 'uuid' })
-  @IsOptional()
+  @Omittable()
   @IsUUID()
   database_id?: string;
 
-  /** The database by name. */
-  @IsOptional()
+  /**
+   * The database by name.
+   * @example default
+   */
+  @Omittable()
   @Matches(/^[a-z0-9][a-z0-9_-]{0,62}$/, { message: 'database must be the name of a database' })
   database?: string;
 
   /** Anything of your own, as a JSON object; it comes back with the document and with search results. */
-  @ApiPropertyOptional({ type: 'object', additionalProperties: true })
-  @IsOptional()
+  @ApiPropertyOptional({ type: 'object', additionalProperties: true, example: { project: 'tour' } })
+  @Omittable()
   @Transform(parseJson)
   @IsObject()
   metadata?: Record<string, unknown>;
 
   /** Characters in a chunk, at most. */
   @ApiPropertyOptional({ minimum: 100, maximum: 16_000, default: DEFAULT_CHUNK_SIZE })
-  @IsOptional()
+  @Omittable()
   @Type(() => Number)
   @IsInt()
   @Min(100)
@@ -47,7 +51,7 @@ class IngestOptionsDto {
 
   /** Characters that neighbouring chunks share, at most. */
   @ApiPropertyOptional({ minimum: 0, maximum: 4000, default: DEFAULT_CHUNK_OVERLAP })
-  @IsOptional()
+  @Omittable()
   @Type(() => Number)
   @IsInt()
   @Min(0)
@@ -56,8 +60,11 @@ class IngestOptionsDto {
 }
 
 export class IngestFileDto extends IngestOptionsDto {
-  /** Default: the file's own title, or its name. */
-  @IsOptional()
+  /**
+   * Default: the file's own title, or its name.
+   * @example 'A first document'
+   */
+  @Omittable()
   @IsString()
   @Length(1, 500)
   title?: string;
@@ -72,18 +79,18 @@ export class IngestFileFormDto extends IngestFileDto {
 export const TEXT_TYPES = ['text/markdown', 'text/plain'] as const;
 
 export class IngestTextDto extends IngestOptionsDto {
-  /** @example Minutes of the board */
+  /** @example 'Minutes of the board' */
   @IsString()
   @Length(1, 500)
   title: string;
 
-  /** @example # Decisions\n\nThe board approved the budget of 2027. */
+  /** @example '# Decisions\n\nThe board approved the budget of 2027.' */
   @IsString()
   @MaxLength(4_000_000)
   content: string;
 
   @ApiPropertyOptional({ enum: TEXT_TYPES, default: 'text/markdown' })
-  @IsOptional()
+  @Omittable()
   @IsIn(TEXT_TYPES)
   content_type: (typeof TEXT_TYPES)[number] = 'text/markdown';
 }

@@ -1,6 +1,8 @@
 import type { MultipartFile } from '@fastify/multipart';
 import { Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
+import { errorCode, errorMessage } from '../../common/error-code.js';
+import { AppError } from '../../common/errors.js';
 import { MalformedRequest, PayloadTooLarge, UnsupportedMediaType, ValidationFailed } from '../../common/request-errors.js';
 import { validationPipe } from '../../common/validation.js';
 import { Config } from '../../config/config.js';
@@ -55,11 +57,11 @@ export class FileUpload {
 
   /** The multipart parser's own errors carry a code and speak of its options. */
   private translate(error: unknown): unknown {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const code = errorCode(error);
     if (code === 'FST_REQ_FILE_TOO_LARGE') return new PayloadTooLarge(`${this.config.env.MAX_UPLOAD_MB} MiB for a file`);
     if (code === 'FST_FILES_LIMIT') return new ValidationFailed([{ field: 'file', message: 'send one file at a time' }]);
     if (/^FST_(FIELDS|PARTS)_LIMIT$/.test(code)) return new MalformedRequest('The form has too many parts.');
-    if (error instanceof Error && !('status' in error) && /multipart|unexpected end|premature close|aborted|boundary|malformed part/i.test(error.message)) {
+    if (!(error instanceof AppError) && /multipart|unexpected end|premature close|aborted|boundary|malformed part/i.test(errorMessage(error))) {
       return new MalformedRequest('The form is broken or ended early. Nothing was kept; send it again.');
     }
     return error;

@@ -12,7 +12,6 @@ import type { IdentifiedChunk } from '../chunks.repository.js';
 import type { DocumentEntity } from '../document.entity.js';
 import { PurgeHandler } from '../purge.handler.js';
 import { BlobStore } from '../storage/blob-store.js';
-import { chunks as cut } from './chunker.js';
 import type { ExtractedDocument } from './extracted-document.js';
 import { Extraction } from './extraction.js';
 import { ExtractionFailed } from './extraction-failed.js';
@@ -78,6 +77,8 @@ export class IngestHandler implements JobHandler {
   }
 
   private async cut(extracted: ExtractedDocument, document: DocumentEntity, signal: AbortSignal): Promise<IdentifiedChunk[]> {
+    // Its table of tokens takes a quarter of a second to load, which a start need not wait for.
+    const { chunks: cut } = await import('./chunker.js');
     const options = { chunkSize: document.chunkSize, chunkOverlap: document.chunkOverlap, maxTokens: this.embedder.maxInputTokens };
     const chunks: IdentifiedChunk[] = [];
     for (const chunk of cut(extracted, options)) {

@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { v7 as uuidv7 } from 'uuid';
+import { errorCode } from '../../common/error-code.js';
 import { PayloadTooLarge } from '../../common/request-errors.js';
 import { StorageFull } from '../documents.errors.js';
 
@@ -27,7 +28,7 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-const isDiskFull = (error: unknown): boolean => error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+const isDiskFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes(errorCode(error));
 
 /** Original files on the file system: what it acknowledged survives a power cut. */
 export class BlobStore {

@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsIn, IsOptional, IsUUID } from 'class-validator';
+import { IsIn, IsUUID } from 'class-validator';
 import { PageInfoDto, PageQueryDto } from '../../common/pagination.js';
+import { Omittable } from '../../common/validation.js';
 import { JOB_STATUSES, type JobError, type JobStatus } from '../job.entity.js';
 import type { JobWithDocument } from '../jobs.repository.js';
 
@@ -63,13 +64,15 @@ export class JobListDto extends PageInfoDto {
 }
 
 export class ListJobsQueryDto extends PageQueryDto {
+  /** Only jobs in this state. */
   @ApiPropertyOptional({ enum: JOB_STATUSES })
-  @IsOptional()
+  @Omittable()
   @IsIn(JOB_STATUSES)
   status?: JobStatus;
 
+  /** Only jobs of this document. */
   @ApiPropertyOptional({ format: 'uuid' })
-  @IsOptional()
+  @Omittable()
   @IsUUID()
   document_id?: string;
 }

@@ -1,11 +1,12 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { ArrayMaxSize, ArrayMinSize, IsArray, IsIn, IsInt, IsOptional, IsString, IsUUID, Length, Matches, Max, Min } from 'class-validator';
+import { ArrayMaxSize, ArrayMinSize, IsArray, IsIn, IsInt, IsString, IsUUID, Length, Matches, Max, Min } from 'class-validator';
+import { Omittable } from '../../common/validation.js';
 
 export const SEARCH_MODES = ['hybrid', 'vector', 'keyword'] as const;
 export type SearchMode = (typeof SEARCH_MODES)[number];
 
 export class SearchDto {
-  /** @example Who approved the budget? */
+  /** @example 'Who approved the budget?' */
   @IsString()
   @Length(1, 2000)
   @Matches(/\S/, { message: 'query must not be blank' })
@@ -13,13 +14,13 @@ export class SearchDto {
 
   /** `hybrid` fuses words and meaning by rank (RRF, k = 60). */
   @ApiPropertyOptional({ enum: SEARCH_MODES, default: 'hybrid' })
-  @IsOptional()
+  @Omittable()
   @IsIn(SEARCH_MODES)
   mode: SearchMode = 'hybrid';
 
   /** Only these databases; default: all you may use. */
   @ApiPropertyOptional({ type: 'array', items: { type: 'string', format: 'uuid' } })
-  @IsOptional()
+  @Omittable()
   @IsArray()
   @ArrayMinSize(1)
   @ArrayMaxSize(100)
@@ -27,7 +28,7 @@ export class SearchDto {
   database_ids?: string[];
 
   /** Only these databases, by name. */
-  @IsOptional()
+  @Omittable()
   @IsArray()
   @ArrayMinSize(1)
   @ArrayMaxSize(100)
@@ -36,15 +37,16 @@ export class SearchDto {
 
   /** Only these documents. */
   @ApiPropertyOptional({ type: 'array', items: { type: 'string', format: 'uuid' } })
-  @IsOptional()
+  @Omittable()
   @IsArray()
   @ArrayMinSize(1)
   @ArrayMaxSize(1000)
   @IsUUID(undefined, { each: true })
   document_ids?: string[];
 
-  @ApiPropertyOptional({ minimum: 1, maximum: 100, default: 10 })
-  @IsOptional()
+  /** Results, at most. */
+  @ApiPropertyOptional({ minimum: 1, maximum: 100, default: 10, example: 10 })
+  @Omittable()
   @IsInt()
   @Min(1)
   @Max(100)

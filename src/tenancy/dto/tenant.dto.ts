@@ -2,6 +2,7 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import { ArrayMaxSize, IsArray, IsIn, IsInt, IsObject, IsOptional, IsString, Max, MaxLength, Min, ValidateIf, ValidateNested } from 'class-validator';
 import { TENANT_STATUSES, type TenantStatus } from '../../common/principal.js';
+import { Omittable } from '../../common/validation.js';
 import { RESOURCES, type QuotaEntity, type Resource } from '../quota.entity.js';
 import type { TenantOverview } from '../tenants.repository.js';
 import { ResourceQuotaDto, ResourceQuotasDto } from './quota.dto.js';
@@ -75,31 +76,36 @@ export class TenantListDto {
 }
 
 export class ListTenantsQueryDto {
-  @IsOptional()
+  /** Rows to leave out. */
+  @Omittable()
   @Type(() => Number)
   @IsInt()
   @Min(0)
   @Max(1_000_000)
   skip: number = 0;
 
-  @IsOptional()
+  /** Rows in a page. */
+  @Omittable()
   @Type(() => Number)
   @IsInt()
   @Min(1)
   @Max(100)
   limit: number = 50;
 
+  /** Only tenants in this state. */
   @ApiPropertyOptional({ enum: TENANT_STATUSES })
-  @IsOptional()
+  @Omittable()
   @IsIn(TENANT_STATUSES)
   status?: TenantStatus;
 
-  @IsOptional()
+  /** Part of the owner's e-mail address. */
+  @Omittable()
   @IsString()
   @MaxLength(255)
   email_contains?: string;
 
-  @IsOptional()
+  /** Part of the owner's name. */
+  @Omittable()
   @IsString()
   @MaxLength(255)
   name_contains?: string;
@@ -118,7 +124,7 @@ export class QuotaChangeDto {
   @Max(1_000_000_000)
   limit?: number | null;
 
-  @IsOptional()
+  @Omittable()
   @IsInt()
   @Min(1)
   @Max(100)
@@ -126,12 +132,12 @@ export class QuotaChangeDto {
 }
 
 export class UpdateTenantDto {
-  @ApiPropertyOptional({ enum: TENANT_STATUSES })
-  @IsOptional()
+  @ApiPropertyOptional({ enum: TENANT_STATUSES, example: 'active' })
+  @Omittable()
   @IsIn(TENANT_STATUSES)
   status?: TenantStatus;
 
-  @IsOptional()
+  @Omittable()
   @IsArray()
   @ArrayMaxSize(20)
   @ValidateNested({ each: true })
@@ -139,7 +145,7 @@ export class UpdateTenantDto {
   quotas?: QuotaChangeDto[];
 
   @ApiPropertyOptional({ type: 'object', additionalProperties: true })
-  @IsOptional()
+  @Omittable()
   @IsObject()
   metadata?: Record<string, unknown>;
 }

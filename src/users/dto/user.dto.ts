@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsBoolean, IsEmail, IsIn, IsOptional, IsString, IsUrl, Length, Matches, MaxLength } from 'class-validator';
 import { ROLES, type Role } from '../../common/principal.js';
+import { Omittable } from '../../common/validation.js';
 import type { UserEntity } from '../user.entity.js';
 import { THEMES, type Theme, type UserSettingsEntity } from '../user-settings.entity.js';
 
@@ -31,12 +32,13 @@ export class UserDto {
 }
 
 export class UpdateUserDto {
-  @IsOptional()
+  /** @example 'Ada King' */
+  @Omittable()
   @IsString()
   @Length(2, 255)
   name?: string;
 
-  @IsOptional()
+  @Omittable()
   @IsEmail()
   @MaxLength(254)
   email?: string;
@@ -69,27 +71,27 @@ export class UserSettingsDto {
 }
 
 export class UpdateUserSettingsDto {
-  @ApiPropertyOptional({ enum: THEMES })
-  @IsOptional()
+  @ApiPropertyOptional({ enum: THEMES, example: THEMES[0] })
+  @Omittable()
   @IsIn(THEMES)
   theme?: Theme;
 
   /** A BCP 47 language tag, such as `en` or `pt-BR`. */
-  @IsOptional()
+  @Omittable()
   @IsString()
   @Matches(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, { message: 'language must be a language tag such as en or pt-BR' })
   @MaxLength(35)
   language?: string;
 
-  @IsOptional()
+  @Omittable()
   @IsBoolean()
   notifications?: boolean;
 
-  @IsOptional()
+  @Omittable()
   @IsBoolean()
   auto_save?: boolean;
 
-  @IsOptional()
+  @Omittable()
   @IsString()
   @Matches(/^[a-z0-9][a-z0-9_-]{0,62}$/, { message: 'default_database must be the name of a database' })
   default_database?: string;

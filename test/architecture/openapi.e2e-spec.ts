@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { Sandbox } from '../support/sandbox.js';
+
+interface Operation {
+  summary?: string;
+  tags?: string[];
+  operationId?: string;
+  security?: Record<string, string[]>[];
+  parameters?: { name: string; description?: string }[];
+  requestBody?: { content: Record<string, { schema: { $ref?: string }; example?: object }> };
+  responses: Record<string, { description?: string; content?: Record<string, unknown> }>;
+}
+
+interface Document {
+  openapi: string;
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Record<string, object> };
+}
+
+const committed = JSON.parse(readFileSync('openapi.json', 'utf8')) as Document;
+const access = JSON.parse(readFileSync('test/architecture/endpoint-permissions.json', 'utf8')) as Record<string, string>;
+const operations = Object.entries(committed.paths).flatMap(([path, item]) =>
+  Object.entries(item).map(([method, operation]) => [`${method.toUpperCase()} ${path}`, operation] as [string, Operation]),
+);
+
+describe('the OpenAPI document', () => {
+  it('is served as it is committed', async () => {
+    const sandbox = new Sandbox();
+    try {
+      const server = await sandbox.start({ DATA_DIR: await sandbox.dataDir() });
+      expect((await server.client.get('/openapi.json')).body).toEqual(committed);
+    } finally {
+      await sandbox.clean();
+    }
+  });
+
+  it('is valid OpenAPI 3.1', async () => {
+    expect(committed.openapi).toMatch(/^3\.1\./);
+    expect(await new Validator().validate(structuredClone(committed))).toMatchObject({ valid: true });
+  });
+
+  it('has every route of the server, and no other', () => {
+    // The router writes `:id` where the document writes `{id}`.
+    const routes = Object.keys(access).map((route) => route.replaceAll(/:(\w+)/g, '{$1}'));
+    expect(operations.map(([name]) => name).toSorted()).toEqual(routes.toSorted());
+  });
+
+  it('names each operation once', () => {
+    const ids = operations.map(([, { operationId }]) => operationId);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it('calls no schema a DTO and refers to nothing that is missing', () => {
+    expect(Object.keys(committed.components.schemas).filter((name) => /dto/i.test(name))).toEqual([]);
+    const references = new Set(JSON.stringify(committed).match(/(?<=#\/components\/schemas\/)\w+/g));
+    expect([...references].filter((name) => !(name in committed.components.schemas))).toEqual([]);
+  });
+
+  it.each(operations)('tells of %s what it does, who may, what to send and how it fails', (name, operation) => {
+    expect(operation.summary).toMatch(/\S/);
+    expect(operation.tags).toHaveLength(1);
+    expect(operation.parameters?.filter(({ description }) => !description) ?? []).toEqual([]);
+    const isPublic = access[name.replaceAll(/\{(\w+)\}/g, ':$1')] === 'public';
+    expect(operation.security).toEqual(isPublic ? [] : [{ accessToken: [] }, { apiKey: [] }]);
+
+    const answers = Object.entries(operation.responses);
+    expect(answers.filter(([status]) => status.startsWith('2'))).toHaveLength(1);
+    for (const [, { description }] of answers) expect(description).toMatch(/\S/);
+    const failures = answers.filter(([status]) => /^[45]/.test(status));
+    expect(failures.map(([status]) => status)).toEqual(expect.arrayContaining(isPublic ? ['500'] : ['401', '403', '429', '500', '503']));
+    for (const [, { content }] of failures) expect(Object.keys(content ?? {})).toEqual(['application/problem+json']);
+    const body = operation.requestBody?.content['application/json'];
+    if (body) expect(Object.keys(body.example ?? {})).not.toEqual([]);
+  });
+});

@@ -1,0 +1,323 @@
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { DataSource } from 'typeorm';
+import { migrationOptions } from '../../src/persistence/data-source.js';
+import { MIGRATIONS } from '../../src/persistence/migrations/index.js';
+import { createKey, createTenant, eventually, ingestText, type Tenant } from '../support/factories.js';
+import { TestApp } from '../support/test-app.js';
+import { TestDatabase } from '../support/test-database.js';
+
+/** Tables of the schema that hold no tenant's data. */
+const TENANTLESS = ['migrations'];
+
+/** Indexes that do not begin with the tenant, each with the reason why that betrays nothing. */
+const INDEXES_ACROSS_TENANTS: Record<string, string> = {
+  tenants_pkey: 'the tenant itself',
+  users_email: 'an address is registered once in the whole installation, and registering says so to anybody',
+  api_keys_hash: 'a key is looked up before its tenant is known; 190 random bits cannot be guessed',
+};
+
+interface TenantTable {
+  name: string;
+  /** `tenant_id`, or `id` of the table of tenants. */
+  key: string;
+  enabled: boolean;
+  forced: boolean;
+}
+
+const TENANT_TABLES = `
+  SELECT c.relname AS name, a.attname AS key, c.relrowsecurity AS enabled, c.relforcerowsecurity AS forced
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped
+   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+     AND (a.attname = 'tenant_id' OR (c.relname = 'tenants' AND a.attname = 'id'))
+   ORDER BY c.relname`;
+
+describe('row level security', () => {
+  let server: TestApp;
+  let tables: TenantTable[];
+  let login: pg.Client;
+  let mine: Tenant;
+  let theirs: Tenant;
+
+  /** Something in every table. */
+  async function settle(): Promise<Tenant> {
+    const tenant = await createTenant(server.anonymous);
+    await createKey(tenant.client, ['read']);
+    await ingestText(tenant.client, 'A page', `Words of ${tenant.tenantId}.`);
+    return tenant;
+  }
+
+  beforeAll(async () => {
+    server = await TestApp.start();
+    [mine, theirs] = await Promise.all([settle(), settle()]);
+    tables = await server.database.query<TenantTable>(TENANT_TABLES);
+    login = new pg.Client({ connectionString: server.database.url });
+    await login.connect();
+  });
+  afterAll(async () => {
+    await login.end();
+    await server.stop();
+  });
+
+  /** One transaction as the application opens it, always rolled back. */
+  async function asTenant<T>(tenantId: string, work: () => Promise<T>, role = 'morag_app'): Promise<T> {
+    await login.query('BEGIN');
+    try {
+      await login.query(`SELECT set_config('role', $1, true), set_config('app.tenant_id', $2, true)`, [role, tenantId]);
+      return await work();
+    } finally {
+      await login.query('ROLLBACK');
+    }
+  }
+
+  /** The SQLSTATE it fails with, or what it did instead. */
+  async function refusal(sql: string, values: unknown[] = []): Promise<string> {
+    await login.query('SAVEPOINT attempt');
+    try {
+      const { rowCount } = await login.query(sql, values);
+      return `${rowCount} rows`;
+    } catch (error) {
+      return (error as pg.DatabaseError).code ?? String(error);
+    } finally {
+      await login.query('ROLLBACK TO attempt');
+    }
+  }
+
+  async function eachTable<T>(look: (table: TenantTable) => Promise<T>): Promise<Record<string, T>> {
+    const seen: Record<string, T> = {};
+    for (const table of tables) seen[table.name] = await look(table);
+    return seen;
+  }
+
+  const everywhere = <T>(value: T): Record<string, T> => Object.fromEntries(tables.map(({ name }) => [name, value]));
+
+  describe('as the catalogue has it', () => {
+    it('knows every table of the schema as one of a tenant or as one of nobody', async () => {
+      const all = await server.database.query<{ name: string }>(`SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'f')`);
+      expect(all.map(({ name }) => name).toSorted()).toEqual([...tables.map(({ name }) => name), ...TENANTLESS].toSorted());
+      expect(tables.length).toBeGreaterThan(8);
+    });
+
+    it('is enabled and forced on every tenant table', () => {
+      expect(tables.filter(({ enabled, forced }) => !enabled || !forced)).toEqual([]);
+    });
+
+    it('lets the application at the rows of its tenant and the system at all, and nobody else in', async () => {
+      const policies = await server.database.query<{ table: string; roles: string[]; kind: string; command: string; using: string; check: string }>(
+        `SELECT tablename AS table, roles::text[] AS roles, permissive AS kind, cmd AS command, qual AS using, with_check AS check FROM pg_policies WHERE schemaname = 'public'`,
+      );
+      for (const { name, key } of tables) {
+        const own = `(${key} = (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid)`;
+        const of = policies.filter(({ table }) => table === name).toSorted((a, b) => (a.roles.join() < b.roles.join() ? -1 : 1));
+        expect(of).toEqual([
+          { table: name, roles: ['morag_app'], kind: 'PERMISSIVE', command: 'ALL', using: own, check: own },
+          { table: name, roles: ['morag_system'], kind: 'PERMISSIVE', command: 'ALL', using: 'true', check: 'true' },
+        ]);
+      }
+      expect(policies).toHaveLength(2 * tables.length);
+    });
+
+    it('grants reading and writing rows to two roles, and nothing to anybody else', async () => {
+      const grants = await server.database.query<{ object: string; grantee: string; privilege: string }>(
+        `SELECT c.relname AS object, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee, a.privilege_type AS privilege
+           FROM pg_class c CROSS JOIN aclexplode(c.relacl) a WHERE c.relnamespace = 'public'::regnamespace AND a.grantee <> c.relowner
+         UNION ALL
+         SELECT c.relname || '.' || t.attname, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END, a.privilege_type
+           FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid CROSS JOIN aclexplode(t.attacl) a WHERE c.relnamespace = 'public'::regnamespace`,
+      );
+      expect([...new Set(grants.map(({ grantee }) => grantee))].toSorted()).toEqual(['morag_app', 'morag_system']);
+      expect(grants.filter(({ privilege }) => !['SELECT', 'INSERT', 'UPDATE', 'DELETE'].includes(privilege))).toEqual([]);
+      const owners = await server.database.query<{ owner: string }>(`SELECT DISTINCT relowner::regrole::text AS owner FROM pg_class WHERE relnamespace = 'public'::regnamespace`);
+      expect(owners).toEqual([{ owner: 'morag_owner' }]);
+      const defaults = await server.database.query(`SELECT 1 FROM pg_default_acl`);
+      expect(defaults).toEqual([]);
+    });
+
+    it('logs in as a role without any right of its own', async () => {
+      const [role] = await server.database.query(
+        `SELECT rolsuper, rolbypassrls, rolinherit, rolreplication FROM pg_roles WHERE rolname = 'morag'`,
+      );
+      expect(role).toEqual({ rolsuper: false, rolbypassrls: false, rolinherit: false, rolreplication: false });
+      const groups = await server.database.query(`SELECT rolname, rolsuper, rolbypassrls, rolcanlogin FROM pg_roles WHERE rolname LIKE 'morag\\_%' ORDER BY 1`);
+      expect(groups).toEqual(['morag_app', 'morag_owner', 'morag_system'].map((rolname) => ({ rolname, rolsuper: false, rolbypassrls: false, rolcanlogin: false })));
+      const memberships = await server.database.query<{ role: string; inherits: boolean }>(
+        `SELECT roleid::regrole::text AS role, bool_or(inherit_option) AS inherits FROM pg_auth_members WHERE member = 'morag'::regrole GROUP BY 1`,
+      );
+      expect(memberships.filter(({ inherits }) => inherits)).toEqual([]);
+      // Neither role may turn into the other or into the owner.
+      expect(await server.database.query(`SELECT 1 FROM pg_auth_members WHERE member IN ('morag_app'::regrole, 'morag_system'::regrole)`)).toEqual([]);
+    });
+
+    it('has no view and no function that would look past the policies', async () => {
+      expect(await server.database.query(`SELECT relname FROM pg_class WHERE relnamespace IN ('public'::regnamespace, 'pgboss'::regnamespace) AND relkind IN ('v', 'm')`)).toEqual([]);
+      expect(await server.database.query(`SELECT proname FROM pg_proc WHERE pronamespace IN ('public'::regnamespace, 'pgboss'::regnamespace) AND prosecdef`)).toEqual([]);
+    });
+
+    it('takes the tenant into every foreign key, so that no row can hang on another tenant', async () => {
+      const keys = await server.database.query<{ table: string; columns: string[]; target: string; targets: string[] }>(`
+        SELECT k.conrelid::regclass::text AS table, k.confrelid::regclass::text AS target,
+               ARRAY(SELECT attname::text FROM unnest(k.conkey) WITH ORDINALITY u(n, o) JOIN pg_attribute ON attrelid = k.conrelid AND attnum = n ORDER BY o) AS columns,
+               ARRAY(SELECT attname::text FROM unnest(k.confkey) WITH ORDINALITY u(n, o) JOIN pg_attribute ON attrelid = k.confrelid AND attnum = n ORDER BY o) AS targets
+          FROM pg_constraint k WHERE k.contype = 'f' AND k.connamespace = 'public'::regnamespace`);
+      expect(keys.length).toBeGreaterThan(8);
+      for (const key of keys) expect(key).toMatchObject({ columns: expect.arrayContaining(['tenant_id']), targets: expect.arrayContaining([key.target === 'tenants' ? 'id' : 'tenant_id']) });
+      expect(keys.filter(({ columns, target, targets }) => targets[columns.indexOf('tenant_id')] !== (target === 'tenants' ? 'id' : 'tenant_id'))).toEqual([]);
+    });
+
+    it('begins every index with the tenant, but for those that must not', async () => {
+      const indexes = await server.database.query<{ name: string; first: string | null }>(`
+        SELECT i.indexrelid::regclass::text AS name, a.attname AS first FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+          LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+         WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> ALL ($1)`, [TENANTLESS]);
+      const across = indexes.filter(({ first }) => first !== 'tenant_id').map(({ name }) => name);
+      expect(across.toSorted()).toEqual(Object.keys(INDEXES_ACROSS_TENANTS).toSorted());
+    });
+  });
+
+  describe('against somebody who tries', () => {
+    /** As the superuser sees them. */
+    const rowsOf = async ({ name, key }: TenantTable, tenantId: string): Promise<object[]> =>
+      (await server.database.query<{ row: object }>(`SELECT to_jsonb(t) AS row FROM ${name} t WHERE ${key} = $1`, [tenantId])).map(({ row }) => row);
+
+    it('has something to hide in every table', async () => {
+      const empty = async (): Promise<string[]> => {
+        const full = await eachTable(async (table) => (await rowsOf(table, mine.tenantId)).length > 0 && (await rowsOf(table, theirs.tenantId)).length > 0);
+        return Object.keys(full).filter((name) => !full[name]);
+      };
+      // Some are written behind the requests, such as the sums of usage.
+      await eventually(empty, (names) => names.length === 0, 10_000);
+    });
+
+    it('refuses the login role every table outside a transaction', async () => {
+      const refused = await eachTable(({ name }) => login.query(`SELECT 1 FROM ${name}`).then(() => 'read', (error: pg.DatabaseError) => error.message));
+      expect(refused).toEqual(Object.fromEntries(tables.map(({ name }) => [name, `permission denied for table ${name}`])));
+    });
+
+    it('shows no row at all without a tenant', async () => {
+      const seen = await asTenant('', () => eachTable(async ({ name }) => (await login.query(`SELECT 1 FROM ${name}`)).rowCount));
+      expect(seen).toEqual(everywhere(0));
+    });
+
+    it('shows a tenant its own rows only', async () => {
+      const seen = await asTenant(mine.tenantId, () => eachTable(async ({ name, key }) => (await login.query<{ tenant: string }>(`SELECT DISTINCT ${key} AS tenant FROM ${name}`)).rows));
+      expect(seen).toEqual(everywhere([{ tenant: mine.tenantId }]));
+    });
+
+    it('neither updates nor deletes a row of another tenant', async () => {
+      const attempts = await asTenant(mine.tenantId, () =>
+        eachTable(async ({ name, key }) => [
+          await refusal(`UPDATE ${name} SET ${key} = ${key} WHERE ${key} = $1`, [theirs.tenantId]),
+          await refusal(`DELETE FROM ${name} WHERE ${key} = $1`, [theirs.tenantId]),
+        ]),
+      );
+      expect(Object.values(attempts).flat()).toEqual(tables.flatMap(() => ['0 rows', '0 rows']));
+    });
+
+    it('neither inserts a row for another tenant nor gives its own away', async () => {
+      const attempts: Record<string, string[]> = {};
+      for (const table of tables) {
+        const [row] = await rowsOf(table, theirs.tenantId);
+        attempts[table.name] = await asTenant(mine.tenantId, async () => [
+          await refusal(`INSERT INTO ${table.name} SELECT * FROM jsonb_populate_record(NULL::${table.name}, $1)`, [JSON.stringify(row)]),
+          await refusal(`UPDATE ${table.name} SET ${table.key} = $2 WHERE ${table.key} = $1`, [mine.tenantId, theirs.tenantId]),
+        ]);
+      }
+      expect(attempts).toEqual(everywhere(['42501', '42501']));
+    });
+
+    it('makes no row refer to something of another tenant', async () => {
+      const references = await server.database.query<{ table: string; target: string; columns: string[]; targets: string[] }>(`
+        SELECT k.conrelid::regclass::text AS table, k.confrelid::regclass::text AS target,
+               ARRAY(SELECT attname::text FROM unnest(k.conkey) WITH ORDINALITY u(n, o) JOIN pg_attribute ON attrelid = k.conrelid AND attnum = n WHERE attname <> 'tenant_id' ORDER BY o) AS columns,
+               ARRAY(SELECT attname::text FROM unnest(k.confkey) WITH ORDINALITY u(n, o) JOIN pg_attribute ON attrelid = k.confrelid AND attnum = n WHERE attname <> 'tenant_id' ORDER BY o) AS targets
+          FROM pg_constraint k WHERE k.contype = 'f' AND k.connamespace = 'public'::regnamespace AND cardinality(k.conkey) > 1`);
+      expect(references.length).toBeGreaterThan(5);
+      for (const { table, target, columns, targets } of references) {
+        const [parent] = await server.database.query<Record<string, unknown>>(`SELECT ${targets.join()} FROM ${target} WHERE tenant_id = $1`, [theirs.tenantId]);
+        const [child] = await rowsOf(tables.find(({ name }) => name === table)!, mine.tenantId);
+        const pointing = Object.fromEntries(columns.map((column, at) => [column, parent![targets[at]!]]));
+        const attempt = await asTenant(mine.tenantId, async () => {
+          const set = columns.map((column, at) => `${column} = $${at + 2}`).join();
+          const updated = await refusal(`UPDATE ${table} SET ${set} WHERE tenant_id = $1`, [mine.tenantId, ...Object.values(pointing)]);
+          await login.query(`DELETE FROM ${table} WHERE tenant_id = $1`, [mine.tenantId]).catch(() => undefined);
+          return updated;
+        });
+        // A table others refer to refuses the delete above and ends the transaction; its insert has one of its own.
+        const inserted = await asTenant(mine.tenantId, async () => {
+          const copy = { ...child, ...('id' in child! ? { id: randomUUID() } : {}), ...pointing };
+          const unique = Object.fromEntries(Object.entries(copy).map(([column, value]) => [column, /^(?:name|email_key|content_checksum)$/.test(column) ? `x${randomUUID()}` : column === 'key_hash' ? `\\x${randomUUID().replaceAll('-', '')}` : value]));
+          return refusal(`INSERT INTO ${table} SELECT * FROM jsonb_populate_record(NULL::${table}, $1)`, [JSON.stringify(unique)]);
+        });
+        expect([table, target, attempt, inserted]).toEqual([table, target, '23503', '23503']);
+      }
+    });
+
+    it('carries neither role nor tenant beyond the transaction', async () => {
+      await login.query('BEGIN');
+      await login.query(`SELECT set_config('role', 'morag_app', true), set_config('app.tenant_id', $1, true)`, [mine.tenantId]);
+      expect((await login.query('SELECT 1 FROM documents')).rowCount).toBe(1);
+      await login.query('COMMIT');
+      const { rows } = await login.query(`SELECT current_user AS role, current_setting('app.tenant_id', true) AS tenant`);
+      expect(rows).toEqual([{ role: 'morag', tenant: '' }]);
+      await expect(login.query('SELECT 1 FROM documents')).rejects.toThrow('permission denied for table documents');
+      expect((await asTenant('', () => login.query('SELECT 1 FROM documents'))).rowCount).toBe(0);
+    });
+
+    it('lets no tenant truncate, alter or read what others put into the queue', async () => {
+      const attempts = await asTenant(mine.tenantId, async () => [
+        await refusal('TRUNCATE documents CASCADE'),
+        await refusal('ALTER TABLE documents DISABLE ROW LEVEL SECURITY'),
+        await refusal('CREATE TABLE public.mine (id int)'),
+        await refusal('SELECT data FROM pgboss.job'),
+        await refusal('SELECT data FROM pgboss.job_common'),
+        await refusal('SELECT * FROM pgboss.job'),
+        await refusal(`UPDATE pgboss.job SET priority = 1`),
+        await refusal('DELETE FROM pgboss.job'),
+        await refusal('SELECT pg_read_file($1)', ['/etc/passwd']),
+      ]);
+      expect(attempts).toEqual(attempts.map(() => '42501'));
+      // Asked of the template, because a clone does not inherit what was revoked on the database itself.
+      const [temporary] = await server.database.query(`SELECT has_database_privilege('morag_app', 'morag_template', 'TEMPORARY') AS granted`);
+      expect(temporary).toEqual({ granted: false });
+    });
+  });
+});
+
+describe('migrations', () => {
+  let database: TestDatabase;
+
+  beforeAll(async () => {
+    database = await TestDatabase.create();
+  });
+  afterAll(() => database.drop());
+
+  /** Tables, columns, constraints, indexes, policies and grants as text. */
+  async function schema(): Promise<unknown[]> {
+    return database.query(`
+      SELECT c.relname, c.relkind, c.relrowsecurity, c.relforcerowsecurity, c.relacl::text, c.reloptions::text, obj_description(c.oid),
+             (SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum)) ORDER BY a.attnum)
+                FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = c.oid AND a.attnum > 0) AS columns,
+             (SELECT jsonb_agg(pg_get_constraintdef(k.oid) ORDER BY k.conname) FROM pg_constraint k WHERE k.conrelid = c.oid) AS constraints,
+             (SELECT jsonb_agg(pg_get_indexdef(i.indexrelid) ORDER BY i.indexrelid::regclass::text) FROM pg_index i WHERE i.indrelid = c.oid) AS indexes,
+             (SELECT jsonb_agg(jsonb_build_array(p.policyname, p.roles, p.qual, p.with_check) ORDER BY p.policyname) FROM pg_policies p WHERE p.tablename = c.relname) AS policies
+        FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S') AND c.relname <> 'migrations' ORDER BY 1`);
+  }
+
+  it('go down to nothing and up again to the same schema', async () => {
+    const before = await schema();
+    expect(before.length).toBeGreaterThan(8);
+    const dataSource = new DataSource(migrationOptions(database.url));
+    await dataSource.initialize();
+    try {
+      for (const _ of MIGRATIONS) await dataSource.undoLastMigration();
+      const left = await database.query<{ relname: string }>(`SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE 'migrations%' AND relname NOT LIKE 'PK%'`);
+      expect(left).toEqual([]);
+      expect(await database.query(`SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace`)).toEqual([]);
+      expect(await database.query(`SELECT 1 FROM migrations`)).toEqual([]);
+      await dataSource.runMigrations();
+    } finally {
+      await dataSource.destroy();
+    }
+    expect(await schema()).toEqual(before);
+  });
+});

@@ -1,0 +1,130 @@
+import { once } from 'node:events';
+import { spawn } from 'node:child_process';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { request, type ClientRequest, type IncomingMessage } from 'node:http';
+import path from 'node:path';
+import { createKey, createTenant, eventually } from '../support/factories.js';
+import { databaseFiles, databaseProcesses, killDatabase, postmasterOf, Sandbox } from '../support/sandbox.js';
+
+const BOUNDARY = 'boundary';
+const HEAD = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="slow.txt"\r\nContent-Type: text/plain\r\n\r\nThe first half`;
+const TAIL = ` and the second.\r\n--${BOUNDARY}--\r\n`;
+
+/** An upload whose first half has arrived at the server, which asked for it to be sent. */
+async function beginUpload(url: string, key: string): Promise<ClientRequest> {
+  const headers = { 'x-api-key': key, expect: '100-continue', 'content-type': `multipart/form-data; boundary=${BOUNDARY}`, 'content-length': HEAD.length + TAIL.length };
+  const upload = request(`${url}/api/v1/ingest/file`, { method: 'POST', headers });
+  upload.flushHeaders();
+  await once(upload, 'continue');
+  upload.write(HEAD);
+  return upload;
+}
+
+describe('the embedded database', () => {
+  const sandbox = new Sandbox();
+  afterEach(() => sandbox.clean());
+
+  it('stops with the server, after it', async () => {
+    const dataDir = await sandbox.dataDir();
+    const server = await sandbox.start({ DATA_DIR: dataDir });
+    expect(databaseProcesses(dataDir)).toContain(postmasterOf(dataDir));
+    expect(await server.end('SIGTERM')).toBe(0);
+    expect(postmasterOf(dataDir)).toBeNull();
+    expect(databaseProcesses(dataDir)).toEqual([]);
+  });
+
+  it('is stopped again when the start is interrupted', async () => {
+    const dataDir = await sandbox.dataDir();
+    const server = sandbox.launch({ DATA_DIR: dataDir });
+    await eventually(async () => postmasterOf(dataDir), (pid) => pid !== null);
+    expect(await server.end('SIGINT')).toBe(0);
+    expect(databaseProcesses(dataDir)).toEqual([]);
+  });
+
+  it('outlives Ctrl-C until the request in flight is answered', async () => {
+    const dataDir = await sandbox.dataDir();
+    const server = await sandbox.start({ DATA_DIR: dataDir });
+    const key = await createKey((await createTenant(server.client)).client, ['read', 'ingest']);
+    const upload = await beginUpload(server.url, key.secret);
+    // A terminal sends it to the whole group.
+    process.kill(-server.child.pid!, 'SIGINT');
+    await server.says(/"msg":"stopping"/);
+    upload.end(TAIL);
+    const [answer] = (await once(upload, 'response')) as [IncomingMessage];
+    expect(answer.statusCode).toBe(202);
+    answer.resume();
+    expect(await server.ended()).toBe(0);
+    expect(databaseProcesses(dataDir)).toEqual([]);
+
+    const next = await sandbox.start({ DATA_DIR: dataDir });
+    const { body } = await next.client.asApiKey(key.secret).get('/api/v1/documents');
+    expect(body.documents).toMatchObject([{ name: 'slow.txt' }]);
+  });
+
+  it('outlives a SIGKILL of the server, and the next start joins it', async () => {
+    const dataDir = await sandbox.dataDir();
+    const server = await sandbox.start({ DATA_DIR: dataDir });
+    const tenant = await createTenant(server.client);
+    const postmaster = postmasterOf(dataDir);
+    await server.end('SIGKILL');
+    expect(databaseProcesses(dataDir)).toContain(postmaster);
+
+    const next = await sandbox.start({ DATA_DIR: dataDir });
+    expect(postmasterOf(dataDir)).toBe(postmaster);
+    expect((await next.client.asUser(tenant.token).get('/auth/me')).status).toBe(200);
+    expect(await next.end()).toBe(0);
+    expect(databaseProcesses(dataDir)).toEqual([]);
+  });
+
+  it.each([
+    ['is gone', () => undefined],
+    ['belongs to another process by now', () => process.pid],
+    ["belongs to another program of the database's user by now", (pid: number) => pid],
+  ])('recovers when both were killed and the number in postmaster.pid %s', async (_what, numberOf) => {
+    const dataDir = await sandbox.dataDir();
+    const server = await sandbox.start({ DATA_DIR: dataDir });
+    const tenant = await createTenant(server.client);
+    await server.end('SIGKILL');
+    await killDatabase(dataDir);
+    const owner = process.getuid?.() === 0 ? { uid: statSync(databaseFiles(dataDir)).uid } : {};
+    const bystander = spawn('/bin/sleep', ['600'], { ...owner, cwd: '/' });
+    await once(bystander, 'spawn');
+    const file = path.join(databaseFiles(dataDir), 'postmaster.pid');
+    const number = numberOf(bystander.pid!);
+    if (number !== undefined) writeFileSync(file, readFileSync(file, 'utf8').replace(/^\d+/, String(number)));
+
+    const next = await sandbox.start({ DATA_DIR: dataDir });
+    expect((await next.client.asUser(tenant.token).get('/auth/me')).status).toBe(200);
+    expect(bystander.exitCode).toBeNull();
+    bystander.kill();
+    expect(await next.end()).toBe(0);
+  });
+
+  it('is brought back when it dies under a running server, which answers 503 meanwhile', async () => {
+    const dataDir = await sandbox.dataDir();
+    const server = await sandbox.start({ DATA_DIR: dataDir });
+    const tenant = await createTenant(server.client);
+    const me = () => tenant.client.get('/auth/me');
+    const postmaster = postmasterOf(dataDir)!;
+    process.kill(postmaster, 'SIGKILL');
+
+    const seen = new Set<string>();
+    const look = async () => {
+      const { status, headers, body } = await me();
+      seen.add(`${status} ${headers.get('content-type')} ${body.code ?? ''}`);
+      expect((await server.client.get('/health/live')).status).toBe(200);
+      return status;
+    };
+    await eventually(look, (status) => status !== 200, 5000);
+    await eventually(look, (status) => status === 200, 10_000);
+    expect([...seen].filter((answer) => !answer.startsWith('200'))).toEqual(['503 application/problem+json; charset=utf-8 database_unavailable']);
+    expect(postmasterOf(dataDir)).not.toBe(postmaster);
+    // Everything works again, the queue among it.
+    const key = await createKey(tenant.client, ['read', 'ingest']);
+    const { body } = await key.client.post('/api/v1/ingest/text', { title: 'After', content: 'Life goes on.' });
+    const job = () => key.client.get(`/api/v1/status/${body.task_id}`);
+    await eventually(job, (answer) => answer.body.status === 'completed');
+    expect(await server.end()).toBe(0);
+    expect(databaseProcesses(dataDir)).toEqual([]);
+  });
+});

@@ -1,0 +1,49 @@
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import type { Readable } from 'node:stream';
+
+export interface RawAnswer {
+  status: number;
+  contentType: string;
+  // oxlint-disable-next-line typescript/no-explicit-any -- as in ApiClient: a wrong field fails the expectation
+  body: any;
+}
+
+/** A multipart form by hand; `parts` are header lines and content, and `closed` leaves out the end when false. */
+export function multipart(boundary: string, parts: readonly { headers: string; content: string | Buffer }[], closed = true): Buffer {
+  const written = parts.map(({ headers, content }) => Buffer.concat([Buffer.from(`--${boundary}\r\nContent-Disposition: form-data; ${headers}\r\n\r\n`), Buffer.from(content), Buffer.from('\r\n')]));
+  return Buffer.concat([...written, Buffer.from(closed ? `--${boundary}--\r\n` : '')]);
+}
+
+/** Sends a body in whatever way, and answers the response even when the server stopped reading before the end. */
+export async function sendStream(url: string, headers: Record<string, string>, body: Readable): Promise<RawAnswer> {
+  const sending = request(url, { method: 'POST', headers });
+  const answered = new Promise<RawAnswer>((resolve, reject) => {
+    sending.on('error', reject);
+    sending.on('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (part: string) => (text += part));
+      response.on('error', reject);
+      response.on('end', () => resolve({ status: response.statusCode!, contentType: response.headers['content-type'] ?? '', body: text === '' ? null : JSON.parse(text) }));
+      body.unpipe(sending);
+    });
+  });
+  body.pipe(sending);
+  return answered;
+}
+
+/** Writes raw bytes, then ends the writing side or cuts the connection; answers whatever came back. */
+export async function sendBytes(url: string, bytes: Buffer | string, then: 'end' | 'cut'): Promise<string> {
+  const { hostname, port } = new URL(url);
+  const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+  let received = '';
+  socket.setEncoding('utf8').on('data', (text: string) => (received += text));
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  await new Promise<void>((written) => socket.write(bytes, () => written()));
+  if (then === 'cut') socket.resetAndDestroy();
+  else socket.end();
+  if (!socket.closed) await once(socket, 'close');
+  return received;
+}

@@ -1,0 +1,85 @@
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { eventually } from './factories.js';
+import { ServerProcess } from './server-process.js';
+
+/** Where the embedded database of a data directory keeps its files. */
+export function databaseFiles(dataDir: string): string {
+  const note = path.join(dataDir, 'postgres-location');
+  const home = existsSync(note) ? readFileSync(note, 'utf8').trim() : path.join(dataDir, 'postgres');
+  return path.join(home, 'data');
+}
+
+/** The process number in `postmaster.pid`; null without one. */
+export function postmasterOf(dataDir: string): number | null {
+  const file = path.join(databaseFiles(dataDir), 'postmaster.pid');
+  return existsSync(file) ? Number(readFileSync(file, 'utf8').split('\n')[0]) : null;
+}
+
+function workingDirectoryOf(pid: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    // Ended meanwhile, or somebody else's.
+    return '';
+  }
+}
+
+/** Every process of the embedded database, by its number: each works in the directory of its data. */
+export function databaseProcesses(dataDir: string): number[] {
+  const files = databaseFiles(dataDir);
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && workingDirectoryOf(name) === files)
+    .map(Number);
+}
+
+/** Data directories and servers of one test file, of which nothing is left afterwards, whatever failed. */
+export class Sandbox {
+  private readonly directories: string[] = [];
+  private readonly servers: ServerProcess[] = [];
+
+  /** A fresh one, which the database's own user may enter when root runs the tests. */
+  async dataDir(mode = 0o755): Promise<string> {
+    const directory = await mkdtemp(path.join(tmpdir(), 'morag-process-'));
+    await chmod(directory, mode);
+    this.directories.push(directory);
+    return directory;
+  }
+
+  /** Starts a server and does not wait. */
+  launch(env: Record<string, string>, args: string[] = []): ServerProcess {
+    const server = ServerProcess.launch({ PORT: '0', ...env }, args);
+    this.servers.push(server);
+    return server;
+  }
+
+  /** Starts a server and waits until it is ready. */
+  async start(env: Record<string, string>): Promise<ServerProcess> {
+    const server = this.launch(env);
+    await server.says(/"msg":"ready"/);
+    return server;
+  }
+
+  async clean(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.end('SIGKILL')));
+    for (const directory of this.directories) {
+      await killDatabase(directory);
+      await rm(path.dirname(databaseFiles(directory)), { recursive: true, force: true });
+      await rm(directory, { recursive: true, force: true });
+    }
+  }
+}
+
+/** As a power cut would, for this one database; resolves when none of its processes is left. */
+export async function killDatabase(dataDir: string): Promise<void> {
+  for (const pid of databaseProcesses(dataDir)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+  await eventually(async () => databaseProcesses(dataDir), (left) => left.length === 0);
+}
