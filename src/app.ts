@@ -1,16 +1,16 @@
-import { once } from 'node:events';
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { v7 as uuidv7 } from 'uuid';
 import { AppModule } from './app.module.js';
 import { NestLogger } from './common/logging.js';
-import { JSON_BODY_LIMIT_BYTES } from './common/problem-details.filter.js';
+import { JSON_BODY_LIMIT_BYTES, refuseAddress } from './common/problem-details.filter.js';
 import type { AuthenticatedRequest } from './common/principal.js';
 import type { Config } from './config/config.js';
+import { drainBeforeClose, readJsonOnly, refuseOtherMethods } from './http-surface.js';
 import { serveDocs } from './openapi.js';
 import { UsageService } from './tenancy/usage.service.js';
 
@@ -34,6 +34,7 @@ function adapterFor(config: Config): FastifyAdapter {
     trustProxy: config.env.TRUSTED_PROXIES.length > 0 ? config.env.TRUSTED_PROXIES : false,
     bodyLimit: JSON_BODY_LIMIT_BYTES,
     genReqId: () => uuidv7(),
+    frameworkErrors: refuseAddress,
     // Once `drainBeforeClose` has waited for the requests: a connection that is idle, or was never used, would hold up a shutdown for a minute.
     forceCloseConnections: true,
     logger: false,
@@ -81,29 +82,19 @@ function addHooks(app: NestFastifyApplication, config: Config, logger: Logger): 
   });
 }
 
-/** Lets every accepted request have its answer before the connections are closed. */
-function drainBeforeClose(app: NestFastifyApplication): void {
-  const server = app.getHttpAdapter().getInstance();
-  const pending = new Set<Promise<unknown>>();
-  server.addHook('onRequest', async (_: FastifyRequest, reply: FastifyReply) => {
-    // `close` comes after the last byte, and also when the client hangs up.
-    const ended = once(reply.raw, 'close').finally(() => pending.delete(ended));
-    pending.add(ended);
-  });
-  server.addHook('preClose', async () => {
-    await Promise.allSettled(pending);
-  });
-}
-
 /** Builds the server around an open database; it listens once `listen` is called. */
 export async function createApp(config: Config, databaseUrl: string, logger: Logger): Promise<NestFastifyApplication> {
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config, databaseUrl), adapterFor(config), {
     logger: new NestLogger(logger),
     abortOnError: false,
+    bodyParser: false,
   });
+  const server: FastifyInstance = app.getHttpAdapter().getInstance();
+  readJsonOnly(server);
   await registerPlugins(app, config);
-  drainBeforeClose(app);
+  drainBeforeClose(server);
   addHooks(app, config, logger);
+  refuseOtherMethods(server);
   if (config.docsEnabled) serveDocs(app);
   return app;
 }

@@ -112,7 +112,7 @@ function describePathParameters(operation: Operation): void {
 }
 
 interface BodySchema {
-  properties?: Record<string, { example?: unknown; format?: string }>;
+  properties?: Record<string, { example?: unknown }>;
   required?: string[];
 }
 
@@ -121,21 +121,17 @@ interface MediaType {
   example?: unknown;
 }
 
-/** The body that "Try it out" starts with: what is required and what has an example; made-up ids in optional fields would only earn a 404. */
+/** The body that "Try it out" starts with: the fields that have an example; made-up ids in the others would only earn a 404. */
 function describeExamples(schemas: Record<string, BodySchema>, operation: Operation): void {
   const body = operation['requestBody'] as { content: Record<string, MediaType> } | undefined;
-  for (const [type, media] of Object.entries(body?.content ?? {})) {
+  for (const media of Object.values(body?.content ?? {})) {
     const schema = schemas[media.schema?.$ref?.replace('#/components/schemas/', '') ?? ''];
     if (!schema?.properties) continue;
-    if (type === 'application/json') {
-      const shown = Object.entries(schema.properties).filter(([name, property]) => property.example !== undefined || schema.required?.includes(name));
-      media.example = Object.fromEntries(shown.map(([name, property]) => [name, property.example]));
-    } else {
-      // A form shows every field: what must be sent first, and optional ids empty.
-      const required = Object.entries(schema.properties).filter(([name]) => schema.required?.includes(name));
-      schema.properties = { ...Object.fromEntries(required), ...schema.properties };
-      for (const property of Object.values(schema.properties)) if (property.format === 'uuid') property.example ??= '';
-    }
+    const required = Object.entries(schema.properties).filter(([name]) => schema.required?.includes(name));
+    // A form shows the fields in this order.
+    schema.properties = { ...Object.fromEntries(required), ...schema.properties };
+    const shown = Object.entries(schema.properties).filter(([, property]) => property.example !== undefined);
+    media.example = Object.fromEntries(shown.map(([name, property]) => [name, property.example]));
   }
 }
 

@@ -1,14 +1,13 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { Type } from 'class-transformer';
 import { IsInt, IsString, Max, MaxLength, Min } from 'class-validator';
 import { InvalidCursor } from './request-errors.js';
-import { Omittable } from './validation.js';
+import { NumberFromText, Omittable } from './validation.js';
 
 /** The query of every list: newest first, one page of `limit` rows at a time. */
 export class PageQueryDto {
   /** Rows in a page. */
   @Omittable()
-  @Type(() => Number)
+  @NumberFromText()
   @IsInt()
   @Min(1)
   @Max(100)
@@ -19,6 +18,17 @@ export class PageQueryDto {
   @IsString()
   @MaxLength(500)
   cursor?: string;
+}
+
+/** For the lists that MoRAG's clients page by number. */
+export class SkipPageQueryDto extends PageQueryDto {
+  /** Rows to pass over; prefer `cursor`, which does not slow down with depth. */
+  @Omittable()
+  @NumberFromText()
+  @IsInt()
+  @Min(0)
+  @Max(1_000_000)
+  skip: number = 0;
 }
 
 /** Rows of one page, and the id of its last row where another page follows. Ids are UUIDv7, so their order is the order of creation. */

@@ -8,7 +8,7 @@ export const JSON_BODY_LIMIT_BYTES = 4 * 1024 * 1024;
 
 class RouteNotFound extends AppError {
   constructor() {
-    super({ status: 404, code: 'not_found', title: 'Not found', detail: 'There is nothing at this address. The routes are listed at /docs.' });
+    super({ status: 404, code: 'not_found', title: 'Not found', detail: 'There is nothing at this address.' });
   }
 }
 
@@ -43,6 +43,30 @@ function translate(error: unknown): AppError {
   return new InternalError();
 }
 
+function sendProblem(problem: AppError, request: FastifyRequest, reply: FastifyReply): void {
+  const body = {
+    type: problem.type,
+    title: problem.title,
+    status: problem.status,
+    detail: problem.message,
+    instance: request.url.split('?')[0],
+    code: problem.code,
+    request_id: request.id,
+    retryable: problem.retryable,
+    ...problem.members,
+  };
+  void reply
+    .status(problem.status)
+    .headers({ ...problem.headers, 'content-type': 'application/problem+json; charset=utf-8' })
+    .send(JSON.stringify(body));
+}
+
+/** For an address that the router cannot read, which no hook and no filter gets to see. */
+export function refuseAddress(_: Error, request: FastifyRequest, reply: FastifyReply): void {
+  reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
+  sendProblem(new MalformedRequest('The address cannot be read: check its percent-encoding, and that no part of it is overlong.'), request, reply);
+}
+
 /** Turns every error into `application/problem+json` (RFC 9457), without stack, SQL or path. */
 @Catch()
 export class ProblemDetailsFilter implements ExceptionFilter {
@@ -56,23 +80,6 @@ export class ProblemDetailsFilter implements ExceptionFilter {
     if (problem.status === 500) this.logger.error({ err: error, request_id: request.id }, 'unexpected error');
     // A client that hung up cannot be answered; writing to it would only raise a second error.
     if (reply.sent || reply.raw.destroyed) return;
-    void reply
-      .status(problem.status)
-      .headers({ ...problem.headers, 'content-type': 'application/problem+json; charset=utf-8' })
-      .send(JSON.stringify(this.body(problem, request)));
-  }
-
-  private body(problem: AppError, request: FastifyRequest): Record<string, unknown> {
-    return {
-      type: problem.type,
-      title: problem.title,
-      status: problem.status,
-      detail: problem.message,
-      instance: request.url.split('?')[0],
-      code: problem.code,
-      request_id: request.id,
-      retryable: problem.retryable,
-      ...problem.members,
-    };
+    sendProblem(problem, request, reply);
   }
 }

@@ -1,6 +1,7 @@
-import { Param, ParseUUIDPipe, ValidationPipe, type ValidationError } from '@nestjs/common';
+import { Param, ParseUUIDPipe, ValidationPipe, type ArgumentMetadata, type ValidationError } from '@nestjs/common';
+import { Transform } from 'class-transformer';
 import { ValidateIf } from 'class-validator';
-import { ValidationFailed, type FieldError } from './request-errors.js';
+import { MalformedRequest, ValidationFailed, type FieldError } from './request-errors.js';
 
 function flatten(errors: ValidationError[], prefix = ''): FieldError[] {
   return errors.flatMap((error) => [
@@ -9,8 +10,28 @@ function flatten(errors: ValidationError[], prefix = ''): FieldError[] {
   ]);
 }
 
+/** Far more than any request needs, and far less than the recursions behind us can take. */
+export const MAX_DEPTH = 64;
+
+/** Whether lists and objects stand more than `limit` deep in each other; walks level by level, so that depth cannot overflow it. */
+export function isNestedDeeperThan(limit: number, value: unknown): boolean {
+  let level = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > limit) return true;
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? (Object.values(item) as unknown[]) : []));
+  }
+  return false;
+}
+
+class BoundedValidationPipe extends ValidationPipe {
+  override transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    if (metadata.type !== 'custom' && isNestedDeeperThan(MAX_DEPTH, value)) throw new MalformedRequest(`The body is nested more than ${MAX_DEPTH} deep.`);
+    return super.transform(value, metadata);
+  }
+}
+
 /** Refuses unknown and invalid fields before anything is charged. */
-export const validationPipe = new ValidationPipe({
+export const validationPipe = new BoundedValidationPipe({
   whitelist: true,
   forbidNonWhitelisted: true,
   forbidUnknownValues: true,
@@ -31,3 +52,12 @@ export function UuidParam(name = 'id'): ParameterDecorator {
 export function Omittable(): PropertyDecorator {
   return ValidateIf((_, value) => value !== undefined);
 }
+
+const fromText = (read: (text: string) => unknown): PropertyDecorator => Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? read(value) : value));
+
+/** Queries and forms know only text. What is no text is left to the next check: `Number({ toString: 1 })` would throw. */
+export const NumberFromText = (): PropertyDecorator => fromText((text) => (text.trim() === '' ? Number.NaN : Number(text)));
+export const DateFromText = (): PropertyDecorator => fromText((text) => new Date(text));
+
+/** Free-form JSON, untouched: the transformer would drop members such as `toString` from its copy. */
+export const AsSent = (): PropertyDecorator => Transform(({ obj, key }: { obj: Record<string, unknown>; key: string }) => obj[key]);

@@ -61,18 +61,8 @@ export class Queue {
 
   async work(queue: string, limits: QueueLimits, handle: (work: QueuedWork) => Promise<void>): Promise<void> {
     await this.ready(queue, limits);
-    const options = {
-      localConcurrency: limits.concurrency,
-      groupConcurrency: Math.max(1, Math.floor(limits.concurrency / 2)),
-      pollingIntervalSeconds: 0.5,
-      notifyPollingIntervalSeconds: 2,
-      // Straight to the next after each: only a fetch that finds nothing waits. Twenty deleted documents would take ten seconds otherwise.
-      burstWhenBatchFull: true,
-      heartbeatRefreshSeconds: 2,
-    };
-    await this.boss.work<Record<string, string>>(queue, options, async ([job]: Job<Record<string, string>>[]) => {
-      if (job) await this.track(handle({ data: job.data, signal: job.signal }));
-    });
+    const groupConcurrency = Math.max(1, Math.floor(limits.concurrency / 2));
+    for (let started = 0; started < limits.concurrency; started++) await this.startWorker(queue, groupConcurrency, handle);
   }
 
   async stop(): Promise<void> {
@@ -80,6 +70,17 @@ export class Queue {
     await this.boss.stop({ graceful: true, timeout: DRAIN_MS });
     // The queue aborts what did not finish and does not wait for it, but its last word needs the database that closes next.
     await Promise.race([Promise.allSettled(this.running), delay(HAND_BACK_MS, undefined, { ref: false })]);
+  }
+
+  /** One worker each, because only by its own id can one be told to go on. */
+  private async startWorker(queue: string, groupConcurrency: number, handle: (work: QueuedWork) => Promise<void>): Promise<void> {
+    const options = { localConcurrency: 1, groupConcurrency, pollingIntervalSeconds: 0.5, notifyPollingIntervalSeconds: 2, heartbeatRefreshSeconds: 2 };
+    const worker: { id?: string } = {};
+    worker.id = await this.boss.work<Record<string, string>>(queue, options, async ([job]: Job<Record<string, string>>[]) => {
+      if (job) await this.track(handle({ data: job.data, signal: job.signal }));
+      // Straight to the next one: by itself it would wait for the next notification or two seconds.
+      if (worker.id !== undefined) this.boss.notifyWorker(worker.id);
+    });
   }
 
   private async track(work: Promise<void>): Promise<void> {

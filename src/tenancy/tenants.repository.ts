@@ -23,6 +23,12 @@ export interface TenantFilter {
   nameContains?: string;
 }
 
+export interface TenantPage {
+  skip: number;
+  limit: number;
+  before: string | null;
+}
+
 const OVERVIEW = `SELECT t.id, t.status, t.configuration, t.metadata, t.created_at AS "createdAt", u.id AS "userId",
   u.name AS "userName", u.email AS "userEmail", u.last_login_at AS "lastLoginAt"
   FROM tenants t JOIN users u ON u.tenant_id = t.id`;
@@ -37,7 +43,7 @@ function conditions(filter: TenantFilter): { where: string; values: unknown[] } 
   if (filter.status !== undefined) add((p) => `t.status = ${p}`, filter.status);
   if (filter.emailContains !== undefined) add((p) => `position(lower(${p}) in u.email_key) > 0`, filter.emailContains);
   if (filter.nameContains !== undefined) add((p) => `position(lower(${p}) in lower(u.name)) > 0`, filter.nameContains);
-  return { where: clauses.length > 0 ? `WHERE ${clauses.join(' AND ')}` : '', values };
+  return { where: ['true', ...clauses].join(' AND '), values };
 }
 
 @Injectable()
@@ -51,14 +57,15 @@ export class TenantsRepository {
     return rows[0] ?? null;
   }
 
-  async listNewestFirst(tx: AnyTx, filter: TenantFilter, page: { skip: number; limit: number }): Promise<{ rows: TenantOverview[]; total: number }> {
+  async listNewestFirst(tx: AnyTx, filter: TenantFilter, page: TenantPage): Promise<{ rows: TenantOverview[]; total: number }> {
     const { where, values } = conditions(filter);
+    const [next, skip, limit] = [1, 2, 3].map((at) => `$${values.length + at}`);
     const rows = await tx.manager.query<TenantOverview[]>(
-      `${OVERVIEW} ${where} ORDER BY t.id DESC OFFSET $${values.length + 1} LIMIT $${values.length + 2}`,
-      [...values, page.skip, page.limit],
+      `${OVERVIEW} WHERE ${where} AND (${next}::uuid IS NULL OR t.id < ${next}) ORDER BY t.id DESC OFFSET ${skip} LIMIT ${limit}`,
+      [...values, page.before, page.skip, page.limit],
     );
     const counted = await tx.manager.query<{ total: string }[]>(
-      `SELECT count(*) AS total FROM tenants t JOIN users u ON u.tenant_id = t.id ${where}`,
+      `SELECT count(*) AS total FROM tenants t JOIN users u ON u.tenant_id = t.id WHERE ${where}`,
       values,
     );
     return { rows, total: Number(counted[0]?.total ?? 0) };

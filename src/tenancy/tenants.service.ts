@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { Cursors, pageOf } from '../common/pagination.js';
 import type { Principal } from '../common/principal.js';
 import { Transactions, type AnyTx } from '../persistence/transactions.js';
 import { ResourceQuotaDto, type ResourceQuotasDto } from './dto/quota.dto.js';
@@ -17,6 +18,7 @@ export class TenantsService {
     private readonly tenants: TenantsRepository,
     private readonly quotas: QuotasRepository,
     private readonly rateLimits: RateLimits,
+    private readonly cursors: Cursors,
   ) {}
 
   /** Part of registering: a tenant with the default quotas. */
@@ -36,8 +38,11 @@ export class TenantsService {
 
   async listAll(query: ListTenantsQueryDto): Promise<TenantListDto> {
     const filter = { status: query.status, emailContains: query.email_contains, nameContains: query.name_contains };
-    const { rows, total } = await this.transactions.forSystem((tx) => this.tenants.listNewestFirst(tx, filter, query));
-    return { tenants: rows.map((row) => TenantSummaryDto.from(row)), total, skip: query.skip, limit: query.limit };
+    const scope = `tenants ${JSON.stringify(filter)}`;
+    const before = this.cursors.decode(query.cursor, scope);
+    const { rows, total } = await this.transactions.forSystem((tx) => this.tenants.listNewestFirst(tx, filter, { skip: query.skip, limit: query.limit + 1, before }));
+    const page = pageOf(rows, query.limit);
+    return { tenants: page.rows.map((row) => TenantSummaryDto.summarize(row)), total, skip: query.skip, ...this.cursors.pageInfo(page, query.limit, scope) };
   }
 
   infoOf(tenantId: string): Promise<TenantInfoDto> {

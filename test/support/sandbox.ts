@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { eventually } from './factories.js';
@@ -66,9 +66,20 @@ export class Sandbox {
     await Promise.all(this.servers.map((server) => server.end('SIGKILL')));
     for (const directory of this.directories) {
       await killDatabase(directory);
-      await rm(path.dirname(databaseFiles(directory)), { recursive: true, force: true });
+      const home = path.dirname(databaseFiles(directory));
+      await rm(home, { recursive: true, force: true });
+      if (!home.startsWith(directory)) await removeIfEmpty(path.dirname(home));
       await rm(directory, { recursive: true, force: true });
     }
+  }
+}
+
+async function removeIfEmpty(directory: string): Promise<void> {
+  try {
+    await rmdir(directory);
+  } catch (error) {
+    // Another server keeps its database there.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
   }
 }
 

@@ -1,12 +1,11 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { Type } from 'class-transformer';
 import {
   ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsDate, IsIn, IsInt, IsObject, IsOptional, IsString, IsUUID, Length, Max, MaxLength, Min, MinDate, ValidateIf,
 } from 'class-validator';
 import { IsIpRange } from '../../common/ip-ranges.js';
-import { PageInfoDto, PageQueryDto } from '../../common/pagination.js';
+import { PageInfoDto, SkipPageQueryDto } from '../../common/pagination.js';
 import { PERMISSIONS, type Permission } from '../../common/principal.js';
-import { Omittable } from '../../common/validation.js';
+import { AsSent, DateFromText, Omittable } from '../../common/validation.js';
 import { API_KEY_STATUSES, ENVIRONMENTS, statusOf, type ApiKeyEntity, type ApiKeyStatus, type Environment } from '../api-key.entity.js';
 
 export class ApiKeyDto {
@@ -83,7 +82,7 @@ class ApiKeyFieldsDto {
 
   /** Default: never, or when the key that creates it expires. */
   @IsOptional()
-  @Type(() => Date)
+  @DateFromText()
   @IsDate()
   @MinDate(() => new Date(), { message: 'expires_at must lie in the future' })
   expires_at?: Date;
@@ -115,6 +114,7 @@ class ApiKeyFieldsDto {
 
   @ApiPropertyOptional({ type: 'object', additionalProperties: true })
   @Omittable()
+  @AsSent()
   @IsObject()
   metadata?: Record<string, unknown>;
 }
@@ -160,15 +160,7 @@ export class UpdateApiKeyDto extends ApiKeyFieldsDto {
   status?: 'active' | 'inactive';
 }
 
-export class ListApiKeysQueryDto extends PageQueryDto {
-  /** Rows to leave out, instead of a `cursor`. */
-  @Omittable()
-  @Type(() => Number)
-  @IsInt()
-  @Min(0)
-  @Max(1_000_000)
-  skip: number = 0;
-
+export class ListApiKeysQueryDto extends SkipPageQueryDto {
   /** Only keys in this state. */
   @ApiPropertyOptional({ enum: API_KEY_STATUSES })
   @Omittable()

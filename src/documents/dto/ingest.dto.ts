@@ -1,16 +1,18 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { Transform, Type } from 'class-transformer';
+import { Transform } from 'class-transformer';
 import { IsIn, IsInt, IsObject, IsString, IsUUID, Length, Matches, Max, MaxLength, Min } from 'class-validator';
-import { Omittable } from '../../common/validation.js';
+import { isNestedDeeperThan, MAX_DEPTH, NumberFromText, Omittable } from '../../common/validation.js';
 
 export const DEFAULT_CHUNK_SIZE = 2000;
 export const DEFAULT_CHUNK_OVERLAP = 200;
 
-/** A multipart field is text: the JSON in it is read here, and what is not JSON is refused by the next check. */
-function parseJson({ value }: { value: unknown }): unknown {
+/** A multipart field is text: the JSON in it is read here, and what is not JSON, or too deep, is refused by the next check. */
+function parseJson({ obj, key }: { obj: Record<string, unknown>; key: string }): unknown {
+  const value = obj[key];
   if (typeof value !== 'string') return value;
   try {
-    return JSON.parse(value);
+    const parsed: unknown = JSON.parse(value);
+    return isNestedDeeperThan(MAX_DEPTH, parsed) ? value : parsed;
   } catch (error) {
     if (error instanceof SyntaxError) return value;
     throw error;
@@ -43,7 +45,7 @@ class IngestOptionsDto {
   /** Characters in a chunk, at most. */
   @ApiPropertyOptional({ minimum: 100, maximum: 16_000, default: DEFAULT_CHUNK_SIZE })
   @Omittable()
-  @Type(() => Number)
+  @NumberFromText()
   @IsInt()
   @Min(100)
   @Max(16_000)
@@ -52,7 +54,7 @@ class IngestOptionsDto {
   /** Characters that neighbouring chunks share, at most. */
   @ApiPropertyOptional({ minimum: 0, maximum: 4000, default: DEFAULT_CHUNK_OVERLAP })
   @Omittable()
-  @Type(() => Number)
+  @NumberFromText()
   @IsInt()
   @Min(0)
   @Max(4000)

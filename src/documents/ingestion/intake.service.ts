@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../../common/principal.js';
 import { Config } from '../../config/config.js';
+import { DatabaseUnavailable } from '../../persistence/postgres-errors.js';
 import { FileRefused, InvalidChunking } from '../documents.errors.js';
 import type { AcceptedDto, IngestFileDto, IngestTextDto } from '../dto/ingest.dto.js';
 import { BlobStore, type StagedBlob } from '../storage/blob-store.js';
@@ -87,7 +88,8 @@ export class IntakeService {
       };
     } catch (error) {
       await this.blobs.discard(file.blob);
-      await this.blobs.remove(blobKey);
+      // A connection lost while committing leaves it open whether the document exists: a file too many can be swept, a lost one not.
+      if (!(error instanceof DatabaseUnavailable)) await this.blobs.remove(blobKey);
       throw error;
     }
   }

@@ -1,15 +1,18 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import { ArrayMaxSize, IsArray, IsIn, IsInt, IsObject, IsOptional, IsString, Max, MaxLength, Min, ValidateIf, ValidateNested } from 'class-validator';
+import { PageInfoDto, SkipPageQueryDto } from '../../common/pagination.js';
 import { TENANT_STATUSES, type TenantStatus } from '../../common/principal.js';
-import { Omittable } from '../../common/validation.js';
+import { AsSent, Omittable } from '../../common/validation.js';
 import { RESOURCES, type QuotaEntity, type Resource } from '../quota.entity.js';
 import type { TenantOverview } from '../tenants.repository.js';
 import { ResourceQuotaDto, ResourceQuotasDto } from './quota.dto.js';
 
-/** A tenant with its owner, quotas and usage. */
-export class TenantInfoDto {
+/** A tenant beside the person who owns it; a row of the administrator's list. */
+export class TenantSummaryDto {
+  @ApiProperty({ format: 'uuid' })
   tenant_id: string;
+  @ApiProperty({ format: 'uuid' })
   user_id: string;
   user_name: string;
   user_email: string;
@@ -17,6 +20,22 @@ export class TenantInfoDto {
   status: TenantStatus;
   created_at: Date;
   last_login: Date | null;
+
+  static summarize(tenant: TenantOverview): TenantSummaryDto {
+    return {
+      tenant_id: tenant.id,
+      user_id: tenant.userId,
+      user_name: tenant.userName,
+      user_email: tenant.userEmail,
+      status: tenant.status,
+      created_at: tenant.createdAt,
+      last_login: tenant.lastLoginAt,
+    };
+  }
+}
+
+/** A tenant with its owner, quotas and usage. */
+export class TenantInfoDto extends TenantSummaryDto {
   quotas: ResourceQuotasDto;
   @ApiProperty({ type: 'object', additionalProperties: true })
   configuration: Record<string, unknown>;
@@ -29,13 +48,7 @@ export class TenantInfoDto {
   static from(tenant: TenantOverview, quotas: QuotaEntity[]): TenantInfoDto {
     const resources = quotas.map((quota) => ResourceQuotaDto.from(quota));
     return {
-      tenant_id: tenant.id,
-      user_id: tenant.userId,
-      user_name: tenant.userName,
-      user_email: tenant.userEmail,
-      status: tenant.status,
-      created_at: tenant.createdAt,
-      last_login: tenant.lastLoginAt,
+      ...TenantSummaryDto.summarize(tenant),
       quotas: { quotas: resources },
       configuration: tenant.configuration,
       usage_stats: Object.fromEntries(resources.map((quota) => [quota.resource_type, quota.used])),
@@ -44,55 +57,13 @@ export class TenantInfoDto {
   }
 }
 
-/** A row of the administrator's list. */
-export class TenantSummaryDto {
-  tenant_id: string;
-  user_id: string;
-  user_name: string;
-  user_email: string;
-  @ApiProperty({ enum: TENANT_STATUSES })
-  status: TenantStatus;
-  created_at: Date;
-  last_login: Date | null;
-
-  static from(tenant: TenantOverview): TenantSummaryDto {
-    return {
-      tenant_id: tenant.id,
-      user_id: tenant.userId,
-      user_name: tenant.userName,
-      user_email: tenant.userEmail,
-      status: tenant.status,
-      created_at: tenant.createdAt,
-      last_login: tenant.lastLoginAt,
-    };
-  }
-}
-
-export class TenantListDto {
+export class TenantListDto extends PageInfoDto {
   tenants: TenantSummaryDto[];
   total: number;
   skip: number;
-  limit: number;
 }
 
-export class ListTenantsQueryDto {
-  /** Rows to leave out. */
-  @Omittable()
-  @Type(() => Number)
-  @IsInt()
-  @Min(0)
-  @Max(1_000_000)
-  skip: number = 0;
-
-  /** Rows in a page. */
-  @Omittable()
-  @Type(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(100)
-  limit: number = 50;
-
-  /** Only tenants in this state. */
+export class ListTenantsQueryDto extends SkipPageQueryDto {
   @ApiPropertyOptional({ enum: TENANT_STATUSES })
   @Omittable()
   @IsIn(TENANT_STATUSES)
@@ -146,6 +117,7 @@ export class UpdateTenantDto {
 
   @ApiPropertyOptional({ type: 'object', additionalProperties: true })
   @Omittable()
+  @AsSent()
   @IsObject()
   metadata?: Record<string, unknown>;
 }

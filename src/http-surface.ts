@@ -1,0 +1,62 @@
+import { once } from 'node:events';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { AppError } from './common/errors.js';
+
+class MethodNotAllowed extends AppError {
+  constructor(allowed: readonly string[]) {
+    const allow = allowed.join(', ');
+    super({ status: 405, code: 'method_not_allowed', title: 'Method not allowed', detail: `This address answers ${allow}.`, headers: { Allow: allow }, members: { allowed } });
+  }
+}
+
+function matcherOf(pattern: string): RegExp {
+  const source = pattern
+    .split('/')
+    .map((segment) => (segment.startsWith(':') ? '[^/]+' : segment.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')))
+    .join('/');
+  return new RegExp(`^${source}/?$`);
+}
+
+/**
+ * Tells an address that does not exist from one that does under another method (RFC 9110, 15.5.6).
+ * Must be called before the routes are registered.
+ */
+export function refuseOtherMethods(server: FastifyInstance): void {
+  const methods = new Map<string, Set<string>>();
+  const matchers = new Map<string, RegExp>();
+  server.addHook('onRoute', ({ method, url }) => {
+    const known = methods.get(url) ?? new Set<string>();
+    for (const name of [method].flat()) known.add(name);
+    methods.set(url, known);
+    if (!url.includes('*')) matchers.set(url, matcherOf(url));
+  });
+  server.addHook('onRequest', async (request: FastifyRequest) => {
+    if (!request.is404) return;
+    const path = request.url.split('?')[0] ?? '';
+    const allowed = [...matchers].flatMap(([url, matcher]) => (matcher.test(path) ? [...(methods.get(url) ?? [])] : []));
+    if (allowed.length > 0) throw new MethodNotAllowed(allowed);
+  });
+}
+
+/** JSON and multipart are all that is read. A body that is declared JSON and empty is no body: many clients declare every DELETE so. */
+export function readJsonOnly(server: FastifyInstance): void {
+  const parse = server.getDefaultJsonParser('error', 'error');
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined);
+    else void parse(request, body as string, done);
+  });
+}
+
+/** Lets every accepted request have its answer before the connections are closed. */
+export function drainBeforeClose(server: FastifyInstance): void {
+  const pending = new Set<Promise<unknown>>();
+  server.addHook('onRequest', async (_: FastifyRequest, reply: FastifyReply) => {
+    // `close` comes after the last byte, and also when the client hangs up.
+    const ended = once(reply.raw, 'close').finally(() => pending.delete(ended));
+    pending.add(ended);
+  });
+  server.addHook('preClose', async () => {
+    await Promise.allSettled(pending);
+  });
+}
