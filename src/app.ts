@@ -62,6 +62,8 @@ function addHooks(app: NestFastifyApplication, config: Config, logger: Logger): 
   const usage = app.get(UsageService, { strict: false });
   // Not an interceptor: those never see what a guard refused, and a 403 or 429 is usage too.
   server.addHook('onResponse', async (request: FastifyRequest & AuthenticatedRequest, reply: FastifyReply) => {
+    // An upload that was refused half-way: what is left of it would stand before the connection's next request for ever.
+    request.raw.resume();
     const call = {
       route: `${request.method} ${request.routeOptions.url ?? ''}`,
       status: reply.statusCode,

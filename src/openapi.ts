@@ -112,7 +112,7 @@ function describePathParameters(operation: Operation): void {
 }
 
 interface BodySchema {
-  properties?: Record<string, { example?: unknown }>;
+  properties?: Record<string, { example?: unknown; format?: string }>;
   required?: string[];
 }
 
@@ -124,7 +124,7 @@ interface MediaType {
 /** The body that "Try it out" starts with: the fields that have an example; made-up ids in the others would only earn a 404. */
 function describeExamples(schemas: Record<string, BodySchema>, operation: Operation): void {
   const body = operation['requestBody'] as { content: Record<string, MediaType> } | undefined;
-  for (const media of Object.values(body?.content ?? {})) {
+  for (const [type, media] of Object.entries(body?.content ?? {})) {
     const schema = schemas[media.schema?.$ref?.replace('#/components/schemas/', '') ?? ''];
     if (!schema?.properties) continue;
     const required = Object.entries(schema.properties).filter(([name]) => schema.required?.includes(name));
@@ -132,6 +132,8 @@ function describeExamples(schemas: Record<string, BodySchema>, operation: Operat
     schema.properties = { ...Object.fromEntries(required), ...schema.properties };
     const shown = Object.entries(schema.properties).filter(([, property]) => property.example !== undefined);
     media.example = Object.fromEntries(shown.map(([name, property]) => [name, property.example]));
+    // A form shows the other fields as well, and makes up an id that does not exist.
+    if (type !== 'application/json') for (const property of Object.values(schema.properties)) if (property.format === 'uuid') property.example ??= '';
   }
 }
 

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { Cursors, pageOf } from '../common/pagination.js';
-import { PERMISSIONS_OF_ROLE, type Principal } from '../common/principal.js';
+import { PERMISSIONS_OF_ROLE, type Permission, type Principal } from '../common/principal.js';
 import { sha256 } from '../common/secrets.js';
 import { violates } from '../persistence/postgres-errors.js';
 import { Transactions, type TenantTx } from '../persistence/transactions.js';
@@ -12,6 +12,9 @@ import { ApiKeysRepository, type ApiKeyChange } from './api-keys.repository.js';
 import { ApiKeyDto, type ApiKeyListDto, type CreateApiKeyDto, type CreatedApiKeyDto, type ListApiKeysQueryDto, type UpdateApiKeyDto } from './dto/api-key.dto.js';
 import { isWellFormedKey, mintKey } from './key-format.js';
 import { boundedBy, rightsAfter, type KeyRights } from './key-rights.js';
+
+/** Of a key that a person makes without saying more. */
+const DEFAULT_PERMISSIONS: Permission[] = ['read'];
 
 /** Keys for programs: made, found, changed and revoked by their tenant, and verified on every request. */
 @Injectable()
@@ -58,6 +61,7 @@ export class ApiKeysService {
       await this.refusingTakenName(dto.name, () =>
         this.apiKeys.insert(tx, {
           ...rights,
+          permissions: rights.permissions ?? DEFAULT_PERMISSIONS,
           id,
           userId: principal.userId,
           name: dto.name,

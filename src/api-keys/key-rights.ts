@@ -20,7 +20,7 @@ export function boundedBy(maker: KeyRights, wanted: Partial<KeyRights>): Partial
     throw new BeyondOwnRights('an address range');
   }
   return {
-    permissions: wanted.permissions,
+    permissions: wanted.permissions ?? maker.permissions,
     expiresAt: wanted.expiresAt ?? maker.expiresAt,
     databaseIds: wanted.databaseIds ?? maker.databaseIds,
     allowedIps: wanted.allowedIps ?? maker.allowedIps,

@@ -1,4 +1,4 @@
-import { Param, ParseUUIDPipe, ValidationPipe, type ArgumentMetadata, type ValidationError } from '@nestjs/common';
+import { Param, ParseUUIDPipe, ValidationPipe, type ArgumentMetadata, type PipeTransform, type ValidationError } from '@nestjs/common';
 import { Transform } from 'class-transformer';
 import { ValidateIf } from 'class-validator';
 import { MalformedRequest, ValidationFailed, type FieldError } from './request-errors.js';
@@ -41,10 +41,13 @@ export const validationPipe = new BoundedValidationPipe({
   exceptionFactory: (errors) => new ValidationFailed(flatten(errors)),
 });
 
+/** Ids are compared as text in places, and a UUID in capitals is the same one (RFC 9562, §4). */
+const inLowerCase: PipeTransform<string, string> = { transform: (id) => id.toLowerCase() };
+
 /** A path parameter that must be a UUID; anything else is a 400, never a database error. */
 export function UuidParam(name = 'id'): ParameterDecorator {
   const pipe = new ParseUUIDPipe({ exceptionFactory: () => new ValidationFailed([{ field: name, message: `${name} must be a UUID` }]) });
-  return Param(name, pipe);
+  return Param(name, pipe, inLowerCase);
 }
 
 

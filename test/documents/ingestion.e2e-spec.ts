@@ -229,7 +229,7 @@ describe('ingestion', () => {
       ['has thirty fields', () => send(multipart(BOUNDARY, [...Array.from({ length: 30 }, (_, at) => field(`f${at}`, 'x')), FILE]))],
       ['has a field of prototypes', () => send(multipart(BOUNDARY, [field('__proto__', 'x'), FILE]))],
       ['has a database_id that is none', () => send(multipart(BOUNDARY, [FILE, field('database_id', 'x')]))],
-      ['has two titles', () => send(multipart(BOUNDARY, [FILE, field('title', ''), field('title', '')]))],
+      ['has too long a title', () => send(multipart(BOUNDARY, [FILE, field('title', 'x'.repeat(501))]))],
     ])('that %s is a 400 and leaves nothing', async (_, ask) => {
       const { status, headers, body } = await ask();
       expect([status, body]).toMatchObject([400, { status: 400, code: expect.stringMatching(/^(?:malformed_request|validation_failed)$/), retryable: false }]);
@@ -259,7 +259,7 @@ describe('ingestion', () => {
         const pieces = (): Readable => Readable.from((function* cut() {
           for (let at = 0; at < body.length; at += 65_536) yield body.subarray(at, at + 65_536);
         })());
-        for (const more of [{ 'content-length': String(body.length) }, { 'transfer-encoding': 'chunked' }]) {
+        for (const more of [{ 'content-length': String(body.length) }, { 'transfer-encoding': 'chunked' }] as Record<string, string>[]) {
           const answer = await sendStream(url, { ...headers, ...more }, pieces());
           expect([size, more, answer]).toMatchObject([size, more, { status: 413, contentType: expect.stringContaining('application/problem+json'), body: { code: 'payload_too_large', retryable: false } }]);
           await eventually(() => traces(server, tenant), isNothing, 2000);
@@ -267,6 +267,20 @@ describe('ingestion', () => {
       }
       const exact = multipart(BOUNDARY, [{ ...FILE, content: Buffer.alloc(MIB, 'x') }]);
       expect((await send(exact)).status).toBe(202);
+    });
+
+    it('refused half-way does not stand before the next request of its connection', async () => {
+      const next = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
+      // Where the reading stops is a matter of timing, so many connections are asked.
+      const statuses = await Promise.all(
+        Array.from({ length: 30 }, async (_, at) => {
+          const body = multipart(BOUNDARY, [{ ...FILE, content: Buffer.alloc(MIB + 1 + at * 30_000, 'x') }]);
+          const head = `POST /api/v1/ingest/file HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${tenant.token}\r\nContent-Type: multipart/form-data; boundary=${BOUNDARY}\r\nContent-Length: ${body.length}\r\n\r\n`;
+          const answers = await sendBytes(server.url, Buffer.concat([Buffer.from(head), body, Buffer.from(next)]), 'wait');
+          return [...answers.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status).join();
+        }),
+      );
+      expect(statuses).toEqual(statuses.map(() => '413,200'));
     });
 
     it('shows the name of the file without directories and signs that cannot be seen', async () => {

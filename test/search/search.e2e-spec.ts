@@ -65,16 +65,16 @@ describe('search', () => {
 
   it.each(MODES)('by %s shows nothing of a neighbour, and finds the few of one’s own beside his many', async (mode) => {
     const own = await search({ query: 'whale watching volume', mode, top_k: 100 });
-    expect(new Set(documentsOf(own)).isSubsetOf(new Set(Object.values(ids)))).toBe(true);
+    expect(documentsOf(own).filter((id) => !Object.values(ids).includes(id))).toEqual([]);
     expect(documentsOf(own)).toContain(ids['whales']);
     const theirs = await search({ query: 'whale watching volume', mode, top_k: 100 }, neighbour.client);
     expect(theirs).toHaveLength(100);
-    expect(new Set(documentsOf(theirs)).isDisjointFrom(new Set(Object.values(ids)))).toBe(true);
+    expect(documentsOf(theirs).filter((id) => Object.values(ids).includes(id))).toEqual([]);
   });
 
   it('keeps to the databases that are named, by id or by name', async () => {
     const all = await search({ query: 'whale' });
-    expect(documentsOf(all).toSorted()).toEqual(expect.arrayContaining([ids['whales'], ids['lease']].toSorted()));
+    expect(documentsOf(all).toSorted()).toEqual(expect.arrayContaining([ids['whales'], ids['lease']]));
     for (const named of [{ database_ids: [contracts] }, { databases: ['contracts'] }, { database_ids: [contracts], databases: ['contracts'] }, { database_ids: [contracts.toUpperCase()] }]) {
       expect(documentsOf(await search({ query: 'whale', ...named }))).toEqual([ids['lease']]);
     }

@@ -30,20 +30,25 @@ export async function sendStream(url: string, headers: Record<string, string>, b
     });
   });
   body.pipe(sending);
-  return answered;
+  try {
+    return await answered;
+  } finally {
+    sending.destroy();
+  }
 }
 
-/** Writes raw bytes, then ends the writing side or cuts the connection; answers whatever came back. */
-export async function sendBytes(url: string, bytes: Buffer | string, then: 'end' | 'cut'): Promise<string> {
+/** Writes raw bytes, then ends the writing side, cuts the connection or waits for the server to close it; answers whatever came back. */
+export async function sendBytes(url: string, bytes: Buffer | string, then: 'end' | 'cut' | 'wait'): Promise<string> {
   const { hostname, port } = new URL(url);
   const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
   let received = '';
   socket.setEncoding('utf8').on('data', (text: string) => (received += text));
   socket.on('error', () => undefined);
+  socket.on('end', () => socket.end());
   await once(socket, 'connect');
   await new Promise<void>((written) => socket.write(bytes, () => written()));
   if (then === 'cut') socket.resetAndDestroy();
-  else socket.end();
+  else if (then === 'end') socket.end();
   if (!socket.closed) await once(socket, 'close');
   return received;
 }

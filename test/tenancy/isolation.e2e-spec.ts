@@ -56,7 +56,7 @@ describe('another tenant', () => {
   function seen({ status, headers, body }: Answer<unknown>): string {
     const varying = /^(?:date|x-request-id|ratelimit.*|content-length)$/;
     const stable = typeof body === 'object' && body !== null ? { ...body, request_id: '', instance: '' } : body;
-    return JSON.stringify([status, [...headers].filter(([name]) => !varying.test(name)).toSorted(), stable]);
+    return JSON.stringify([status, [...headers].filter(([name]) => !varying.test(name)), stable]);
   }
 
   function call(client: ApiClient, { method, path }: Route, id: string): Promise<Answer<{ code?: string }>> {
@@ -75,7 +75,7 @@ describe('another tenant', () => {
     const documented = Object.entries(OPENAPI.paths).flatMap(([path, operations]) => Object.keys(operations).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`));
     const api = ROUTES.filter(({ path }) => !path.startsWith('/health')).map(({ method, path }) => `${method} ${path}`);
     expect(documented.filter((route) => !route.includes(' /health')).toSorted()).toEqual(api.toSorted());
-    expect(ROUTES_WITH_ID.filter(({ method, path }) => /^P/.test(method) && !BODIES[`${method} ${path}`]).map(({ method, path }) => `${method} ${path}`)).toEqual([]);
+    expect(ROUTES_WITH_ID.filter(({ method, path }) => method.startsWith('P') && !BODIES[`${method} ${path}`]).map(({ method, path }) => `${method} ${path}`)).toEqual([]);
   });
 
   describe.each(['a session', 'a key'])('with %s', (credential) => {

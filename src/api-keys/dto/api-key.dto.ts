@@ -125,13 +125,14 @@ export class CreateApiKeyDto extends ApiKeyFieldsDto {
   @Length(1, 255)
   name: string;
 
-  @ApiPropertyOptional({ enum: PERMISSIONS, isArray: true, default: ['read'], example: ['read', 'ingest', 'search'] })
+  /** Default: `read`; for a key that makes a key, its own. */
+  @ApiPropertyOptional({ enum: PERMISSIONS, isArray: true, example: ['read', 'ingest', 'search'] })
   @Omittable()
   @IsArray()
   @ArrayMinSize(1)
   @ArrayUnique()
   @IsIn(PERMISSIONS, { each: true })
-  permissions: Permission[] = ['read'];
+  permissions?: Permission[];
 
   @ApiPropertyOptional({ enum: ENVIRONMENTS, default: 'live' })
   @Omittable()

@@ -40,8 +40,10 @@ export class FileUpload {
   private async readParts(request: FastifyRequest, received: { file?: ReceivedFile }): Promise<Record<string, unknown>> {
     const fields: Record<string, unknown> = {};
     for await (const part of request.parts()) {
-      if (part.type === 'field') fields[part.fieldname] = part.value;
-      else if (part.fieldname === 'file') received.file = { blob: await this.receive(part), declared: { fileName: part.filename, mediaType: part.mimetype } };
+      if (part.type === 'field') {
+        // A form sends the fields that nobody filled in, too.
+        if (part.value !== '') fields[part.fieldname] = part.value;
+      } else if (part.fieldname === 'file') received.file = { blob: await this.receive(part), declared: { fileName: part.filename, mediaType: part.mimetype } };
       else throw new ValidationFailed([{ field: part.fieldname, message: 'the only file is expected in the field "file"' }]);
     }
     return fields;

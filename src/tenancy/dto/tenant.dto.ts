@@ -64,6 +64,7 @@ export class TenantListDto extends PageInfoDto {
 }
 
 export class ListTenantsQueryDto extends SkipPageQueryDto {
+  /** Only tenants in this state. */
   @ApiPropertyOptional({ enum: TENANT_STATUSES })
   @Omittable()
   @IsIn(TENANT_STATUSES)
