@@ -29,6 +29,8 @@ const CONTENT_SECURITY_POLICY = {
   },
 };
 
+const STALLED_MS = 120_000;
+
 function adapterFor(config: Config): FastifyAdapter {
   return new FastifyAdapter({
     trustProxy: config.env.TRUSTED_PROXIES.length > 0 ? config.env.TRUSTED_PROXIES : false,
@@ -37,6 +39,8 @@ function adapterFor(config: Config): FastifyAdapter {
     frameworkErrors: refuseAddress,
     // Once `drainBeforeClose` has waited for the requests: a connection that is idle, or was never used, would hold up a shutdown for a minute.
     forceCloseConnections: true,
+    // A connection on which nothing moves, such as a stalled upload, is not kept for ever.
+    connectionTimeout: STALLED_MS,
     logger: false,
   });
 }

@@ -6,7 +6,6 @@ import type { Readable } from 'node:stream';
 export interface RawAnswer {
   status: number;
   contentType: string;
-  // oxlint-disable-next-line typescript/no-explicit-any -- as in ApiClient: a wrong field fails the expectation
   body: any;
 }
 
