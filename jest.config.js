@@ -23,5 +23,7 @@ export default {
   },
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
+  // Jest's own default leaves one core for a watcher that nobody runs.
+  maxWorkers: 2,
   testTimeout: 30_000,
 };

@@ -49,6 +49,8 @@ export class BlobStore {
    */
   async receive(source: Readable, limits: { maxBytes: number; headBytes: number }): Promise<StagedBlob> {
     const staged = path.join(this.incoming, uuidv7());
+    // `flush` fsyncs before closing.
+    const target = createWriteStream(staged, { flags: 'wx', mode: 0o600, flush: true });
     const hash = createHash('sha256');
     const head: Buffer[] = [];
     let headBytes = 0;
@@ -68,10 +70,11 @@ export class BlobStore {
             yield chunk;
           }
         },
-        // `flush` fsyncs before closing.
-        createWriteStream(staged, { flags: 'wx', mode: 0o600, flush: true }),
+        target,
       );
     } catch (error) {
+      // A source that breaks at once can be faster than the opening of the file, which would then appear after its removal.
+      if (!target.closed) await new Promise((resolve) => target.once('close', resolve));
       await rm(staged, { force: true });
       throw isDiskFull(error) ? new StorageFull() : error;
     }
