@@ -20,17 +20,13 @@ function printHelp(): void {
   for (const row of rows) process.stdout.write(`  ${row.name.padEnd(width)}  ${row.text}\n`);
 }
 
-function isCode(error: unknown, code: string): boolean {
-  return errorCode(error) === code;
-}
-
 async function listen(app: NestFastifyApplication, { env }: Config): Promise<string> {
   try {
     await app.listen(env.PORT, env.HOST);
   } catch (error) {
-    if (isCode(error, 'EADDRINUSE')) throw new StartupError(`Port ${env.PORT} on ${env.HOST} is taken. Stop the process that holds it, or set PORT.`);
-    if (isCode(error, 'EACCES')) throw new StartupError(`Port ${env.PORT} needs more rights. Set PORT to 1024 or above.`);
-    if (isCode(error, 'EADDRNOTAVAIL') || isCode(error, 'ENOTFOUND')) throw new StartupError(`HOST ${env.HOST} is not an address of this machine.`);
+    if (errorCode(error) === 'EADDRINUSE') throw new StartupError(`Port ${env.PORT} on ${env.HOST} is taken. Stop the process that holds it, or set PORT.`);
+    if (errorCode(error) === 'EACCES') throw new StartupError(`Port ${env.PORT} needs more rights. Set PORT to 1024 or above.`);
+    if (['EADDRNOTAVAIL', 'ENOTFOUND'].includes(errorCode(error))) throw new StartupError(`HOST ${env.HOST} is not an address of this machine.`);
     throw error;
   }
   return (await app.getUrl()).replace('[::1]', 'localhost');
@@ -83,7 +79,14 @@ class Server {
     this.app = await createApp(this.config, databaseUrl, this.logger);
     const address = await listen(this.app, this.config);
     this.logger.info({ address, role: this.config.env.ROLE }, 'ready');
-    if (this.config.env.NODE_ENV !== 'production' && this.config.env.ROLE !== 'worker') printWelcome(address, this.config, this.app.get(FirstAdministrator).generatedPassword);
+    this.welcome(address, this.app.get(FirstAdministrator).generatedPassword);
+  }
+
+  /** In production the log speaks for itself, but a made-up password has nobody else to tell it. */
+  private welcome(address: string, password: string | undefined): void {
+    const { NODE_ENV, ROLE, ADMIN_EMAIL } = this.config.env;
+    if (NODE_ENV !== 'production' && ROLE !== 'worker') printWelcome(address, this.config, password);
+    else if (password !== undefined) process.stdout.write(`The first administrator is ${ADMIN_EMAIL} with the password ${password} (shown only now).\n`);
   }
 
   private async openDatabase(): Promise<string> {

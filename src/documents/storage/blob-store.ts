@@ -74,7 +74,7 @@ export class BlobStore {
       );
     } catch (error) {
       // A source that breaks at once can be faster than the opening of the file, which would then appear after its removal.
-      if (!target.closed) await new Promise((resolve) => target.once('close', resolve));
+      if (!target.closed) await new Promise<void>((resolve) => target.once('close', () => resolve()));
       await rm(staged, { force: true });
       throw isDiskFull(error) ? new StorageFull() : error;
     }
