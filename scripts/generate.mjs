@@ -38,8 +38,8 @@ async function fromRunningApplication() {
 
 async function readmeWithVariables() {
   const { describeVariables } = await from('config/env.js');
-  const rows = describeVariables().map(({ name, fallback, meaning, secret }) => `| \`${name}\` | ${fallback === '' ? '' : `\`${fallback}\``} | ${meaning}${secret ? ' *(secret)*' : ''} |`);
-  const table = ['| variable | default | meaning |', '|---|---|---|', ...rows].join('\n');
+  const rows = describeVariables().map(({ name, type, fallback, meaning, secret }) => `| \`${name}\` | ${type} | ${fallback === '' ? '' : `\`${fallback}\``} | ${meaning}${secret ? ' *(secret)*' : ''} |`);
+  const table = ['| variable | type | default | meaning |', '|---|---|---|---|', ...rows].join('\n');
   const readme = await readFile(path.join(root, 'README.md'), 'utf8');
   return readme.replace(/(<!-- variables -->\n)[\s\S]*?(<!-- \/variables -->)/, (_, start, end) => `${start}${table}\n${end}`);
 }

@@ -10,7 +10,7 @@ import { NestLogger } from './common/logging.js';
 import { JSON_BODY_LIMIT_BYTES, refuseAddress } from './common/problem-details.filter.js';
 import type { AuthenticatedRequest } from './common/principal.js';
 import type { Config } from './config/config.js';
-import { drainBeforeClose, readJsonOnly, refuseOtherMethods } from './http-surface.js';
+import { drainBeforeClose, JobsOnly, readJsonOnly, refuseOtherMethods } from './http-surface.js';
 import { serveDocs } from './openapi.js';
 import { UsageService } from './tenancy/usage.service.js';
 
@@ -41,6 +41,8 @@ function adapterFor(config: Config): FastifyAdapter {
     forceCloseConnections: true,
     // A connection on which nothing moves, such as a stalled upload, is not kept for ever.
     connectionTimeout: STALLED_MS,
+    // Also bounds the hooks of a shutdown, and has to leave `drainBeforeClose` its time.
+    pluginTimeout: 20_000,
     logger: false,
   });
 }
@@ -60,7 +62,7 @@ function addHooks(app: NestFastifyApplication, config: Config, logger: Logger): 
   server.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
     reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
     if (config.env.ROLE === 'worker' && !request.url.startsWith('/health')) {
-      await reply.status(404).type('text/plain').send('This process runs jobs; ask one whose ROLE is api.');
+      throw new JobsOnly();
     }
   });
   const usage = app.get(UsageService, { strict: false });

@@ -1,6 +1,14 @@
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from './common/errors.js';
+
+/** What a pure worker answers to everything but the probes. */
+export class JobsOnly extends AppError {
+  constructor() {
+    super({ status: 404, code: 'not_found', title: 'Not found', detail: 'This process runs jobs; ask one whose ROLE is api.' });
+  }
+}
 
 class MethodNotAllowed extends AppError {
   constructor(allowed: readonly string[]) {
@@ -48,6 +56,9 @@ export function readJsonOnly(server: FastifyInstance): void {
   });
 }
 
+/** A request that is not answered by then, such as an upload that stalled, does not hold up the rest of the shutdown. */
+const DRAIN_MS = 12_000;
+
 /** Lets every accepted request have its answer before the connections are closed. */
 export function drainBeforeClose(server: FastifyInstance): void {
   const pending = new Set<Promise<unknown>>();
@@ -57,6 +68,6 @@ export function drainBeforeClose(server: FastifyInstance): void {
     pending.add(ended);
   });
   server.addHook('preClose', async () => {
-    await Promise.allSettled(pending);
+    await Promise.race([Promise.allSettled(pending), delay(DRAIN_MS, undefined, { ref: false })]);
   });
 }

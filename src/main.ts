@@ -11,9 +11,9 @@ import { EmbeddedPostgres } from './persistence/embedded-postgres.js';
 const SHUTDOWN_DEADLINE_MS = 25_000;
 
 function printHelp(): void {
-  const rows = describeVariables().map(({ name, fallback, meaning, secret }) => ({
+  const rows = describeVariables().map(({ name, type, fallback, meaning, secret }) => ({
     name,
-    text: `${meaning}${secret ? ' [secret]' : ''}${fallback === '' ? '' : ` (default: ${fallback})`}`,
+    text: `${meaning}${secret ? ' [secret]' : ''} (${type}${fallback === '' ? '' : `; default: ${fallback}`})`,
   }));
   const width = Math.max(...rows.map((row) => row.name.length));
   process.stdout.write('MoRAG Server: npm start [-- --help]\n\nEnvironment variables, all optional in development:\n\n');
@@ -54,6 +54,7 @@ function printWelcome(address: string, config: Config, password: string | undefi
 /** Everything this process has open, closed in the order in which the parts need each other. */
 class Server {
   private embedded: EmbeddedPostgres | undefined;
+  private opening: Promise<string> | undefined;
   private app: NestFastifyApplication | undefined;
   private starting: Promise<void> | undefined;
   private stopping: Promise<void> | undefined;
@@ -74,8 +75,9 @@ class Server {
   }
 
   private async open(): Promise<void> {
+    this.opening = this.openDatabase();
     // Loading the packages takes longer than starting the database: at the same time.
-    const [databaseUrl, { createApp }, { FirstAdministrator }] = await Promise.all([this.openDatabase(), import('./app.js'), import('./auth/first-administrator.js')]);
+    const [databaseUrl, { createApp }, { FirstAdministrator }] = await Promise.all([this.opening, import('./app.js'), import('./auth/first-administrator.js')]);
     this.app = await createApp(this.config, databaseUrl, this.logger);
     const address = await listen(this.app, this.config);
     this.logger.info({ address, role: this.config.env.ROLE }, 'ready');
@@ -101,9 +103,12 @@ class Server {
 
   private async close(): Promise<void> {
     // A start cut short would leave behind what it was just opening, such as a running database.
-    await this.starting?.catch(() => undefined);
-    await this.app?.close();
-    await this.embedded?.leave();
+    await Promise.allSettled([this.opening, this.starting]);
+    try {
+      await this.app?.close();
+    } finally {
+      await this.embedded?.leave();
+    }
   }
 }
 

@@ -1,11 +1,11 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import { ClosedByDefault } from './auth/closed-by-default.js';
 import { ProblemDto } from './common/problem.dto.js';
 
 type Operation = Record<string, unknown> & { summary?: string; responses: Record<string, unknown>; security?: Record<string, string[]>[] };
 type JsonObject = Record<string, unknown>;
 
-const PUBLIC = /^\/(auth\/(register|login)|health(\/.*)?)$/;
 const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
 
 const DESCRIPTION = `Multi-tenant backend for document ingestion and retrieval.
@@ -42,16 +42,17 @@ const ERRORS: Readonly<Record<string, string>> = {
   '507': 'The disk is full',
 };
 
-/** Which errors an operation may answer with, told from its shape. */
-function errorsOf(path: string, method: string, operation: Operation): string[] {
-  const open = PUBLIC.test(path);
-  const writes = method !== 'get' && method !== 'delete';
-  const codes = ['500', '503', ...(open ? [] : ['401', '403']), ...(path.startsWith('/health') ? [] : ['400', '429'])];
+/** Which errors an operation may answer with, told from its shape and from who may call it. */
+function errorsOf(path: string, method: string, access: string): string[] {
+  const open = access === 'public';
+  const codes = ['500', '503', ...(open ? [] : ['401', '403', '429'])];
+  if (!path.startsWith('/health')) codes.push('400');
   if (path === '/auth/login') codes.push('401');
-  if (path.includes('{') || 'requestBody' in operation) codes.push('404');
-  if (writes) codes.push('409', '413', '415', '422');
+  if (method !== 'get' && method !== 'delete') codes.push('413', '415');
+  if (method !== 'get' && path !== '/auth/login') codes.push('409');
+  if (!open && (path.includes('{') || method === 'post')) codes.push('404');
+  if (!open && ['post', 'put', 'patch'].includes(method)) codes.push('422');
   if (path.startsWith('/api/v1/ingest')) codes.push('507');
-  if (method === 'delete') codes.push('409');
   return codes;
 }
 
@@ -66,14 +67,25 @@ function describeSuccess(operation: Operation): void {
   operation.summary = operation.summary?.replaceAll('`', '');
 }
 
-function describeErrors(path: string, method: string, operation: Operation): void {
-  for (const code of new Set(errorsOf(path, method, operation))) {
+function describeErrors(path: string, method: string, access: string, operation: Operation): void {
+  for (const code of new Set(errorsOf(path, method, access))) {
     operation.responses[code] ??= {
       description: ERRORS[code],
       content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/ProblemDto' } } },
     };
   }
-  operation.security = PUBLIC.test(path) ? [] : [{ accessToken: [] }, { apiKey: [] }];
+}
+
+/** A key cannot do what needs a person who signed in. */
+function securityOf(access: string): Record<string, string[]>[] {
+  if (access === 'public') return [];
+  return access === 'session' ? [{ accessToken: [] }] : [{ accessToken: [] }, { apiKey: [] }];
+}
+
+/** Who may call each operation, under the names that OpenAPI gives to methods and paths. */
+function accessByOperation(app: NestFastifyApplication): Map<string, string> {
+  const routes = app.get(ClosedByDefault, { strict: false }).routes();
+  return new Map(routes.map(({ method, path, access }) => [`${method.toLowerCase()} ${path.replaceAll(/:(\w+)/g, '{$1}')}`, access]));
 }
 
 /** OpenAPI 3.1 is JSON Schema, which has no `nullable`: a type may be null instead. */
@@ -150,12 +162,15 @@ export function createOpenApiDocument(app: NestFastifyApplication): OpenAPIObjec
     extraModels: [ProblemDto],
     operationIdFactory: (controller, method) => `${controller.replace(/Controller$/, '')}_${method}`,
   });
+  const accesses = accessByOperation(app);
   for (const [path, item] of Object.entries(document.paths)) {
     for (const method of METHODS) {
       const operation = item[method] as unknown as Operation | undefined;
       if (!operation) continue;
       describeSuccess(operation);
-      describeErrors(path, method, operation);
+      const access = accesses.get(`${method} ${path}`) ?? '';
+      describeErrors(path, method, access, operation);
+      operation.security = securityOf(access);
       describePathParameters(operation);
       describeExamples((document.components?.schemas ?? {}) as Record<string, BodySchema>, operation);
     }

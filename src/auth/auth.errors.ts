@@ -71,6 +71,13 @@ export class TenantSuspended extends AppError {
   }
 }
 
+/** The token is good, so this is no 401: only the password that was to be changed is not the one on record. */
+export class WrongPassword extends AppError {
+  constructor() {
+    super({ status: 403, code: 'wrong_password', title: 'Wrong password', detail: 'current_password is not your password. Nothing was changed.' });
+  }
+}
+
 /** More people sign in at once than may be hashed for; nothing was tried. */
 export class HashingBusy extends ServiceUnavailable {
   constructor() {

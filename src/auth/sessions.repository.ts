@@ -13,7 +13,9 @@ export interface LiveSession {
 
 @Injectable()
 export class SessionsRepository {
+  /** Takes the place of the sessions that ran out, so that their rows do not pile up. */
   async insert(tx: AnyTx, session: Pick<SessionEntity, 'tenantId' | 'id' | 'userId' | 'expiresAt'>): Promise<void> {
+    await tx.manager.query('DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND expires_at < now()', [session.tenantId, session.userId]);
     await tx.manager.insert(SessionEntity, session);
   }
 

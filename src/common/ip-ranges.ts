@@ -12,6 +12,9 @@ function parseRange(text: string): Range | null {
   return [address, address.kind() === 'ipv4' ? 32 : 128];
 }
 
+/** Whether the text is an IPv4 or IPv6 address or a CIDR range. */
+export const isAddressRange = (text: string): boolean => parseRange(text) !== null;
+
 /** Whether the address lies in one of the ranges. An empty list allows every address. */
 export function isAllowedAddress(address: string, ranges: readonly string[]): boolean {
   if (ranges.length === 0) return true;
@@ -29,7 +32,7 @@ export function IsIpRange(options?: ValidationOptions): PropertyDecorator {
     {
       name: 'isIpRange',
       validator: {
-        validate: (value: unknown) => typeof value === 'string' && parseRange(value) !== null,
+        validate: (value: unknown) => typeof value === 'string' && isAddressRange(value),
         defaultMessage: buildMessage((each) => `${each}$property must be an IP address or a CIDR range`, options),
       },
     },

@@ -1,14 +1,39 @@
 import type { LoggerService } from '@nestjs/common';
-import { pino, type Logger as PinoLogger } from 'pino';
+import { pino, type DestinationStream, type Logger as PinoLogger, type LoggerOptions } from 'pino';
+import { errorCode, errorMessage } from './error-code.js';
 
 /** Never logged, wherever they appear. */
-const REDACTED = ['req.headers.authorization', 'req.headers["x-api-key"]', 'req.headers.cookie', '*.password', '*.secret_key', '*.access_token'];
+const REDACTED = ['*.password', '*.secret_key', '*.access_token'];
+
+interface LoggedError {
+  type: string;
+  message: string;
+  code: string;
+  constraint?: string;
+  stack?: string;
+  cause?: LoggedError;
+}
+
+/** Errors of the database carry the rows they were about, which are nobody's business in a log; so only named members are kept. */
+function serializeError(error: unknown): LoggedError {
+  const { name, stack, constraint, cause } = Object(error) as { name?: string; stack?: string; constraint?: string; cause?: unknown };
+  return {
+    type: name ?? typeof error,
+    message: errorMessage(error),
+    code: errorCode(error),
+    ...(constraint === undefined ? {} : { constraint }),
+    ...(stack === undefined ? {} : { stack }),
+    ...(cause === undefined ? {} : { cause: serializeError(cause) }),
+  };
+}
+
 /** Nest's own chatter while it starts. */
 const QUIET_CONTEXTS = new Set(['NestFactory', 'InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'NestApplication']);
 
 /** One JSON object a line. */
-export function createRootLogger(level: string): PinoLogger {
-  return pino({ level, redact: REDACTED, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } });
+export function createRootLogger(level: string, destination?: DestinationStream): PinoLogger {
+  const options: LoggerOptions = { level, redact: REDACTED, serializers: { err: serializeError }, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } };
+  return destination ? pino(options, destination) : pino(options);
 }
 
 /** Nest's logger on top of pino; `logger.warn({ err, job_id }, 'text')` keeps its fields. */
@@ -43,7 +68,10 @@ export class NestLogger implements LoggerService {
   private write(level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal', message: unknown, rest: unknown[]): void {
     const texts = rest.filter((part) => typeof part === 'string');
     const context = texts.at(-1);
-    if (typeof message === 'object' && message !== null) this.logger[level]({ context, ...message }, texts.length > 1 ? texts[0] : undefined);
-    else this.logger[level]({ context }, String(message));
+    // `error(message, stack, context)` is how Nest reports what it caught itself.
+    const stack = texts.length > 1 ? texts[0] : undefined;
+    if (message instanceof Error) this.logger[level]({ context, err: message });
+    else if (typeof message === 'object' && message !== null) this.logger[level]({ context, ...message }, stack);
+    else this.logger[level]({ context, ...(stack === undefined ? {} : { stack }) }, String(message));
   }
 }

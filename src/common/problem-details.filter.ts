@@ -78,6 +78,7 @@ export class ProblemDetailsFilter implements ExceptionFilter {
     const reply = http.getResponse<FastifyReply>();
     const problem = translate(error);
     if (problem.status === 500) this.logger.error({ err: error, request_id: request.id }, 'unexpected error');
+    else if (problem.status > 500) this.logger.warn({ err: error, request_id: request.id }, 'something this server needs is away');
     // A client that hung up cannot be answered; writing to it would only raise a second error.
     if (reply.sent || reply.raw.destroyed) return;
     sendProblem(problem, request, reply);

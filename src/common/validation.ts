@@ -50,7 +50,6 @@ export function UuidParam(name = 'id'): ParameterDecorator {
   return Param(name, pipe, inLowerCase);
 }
 
-
 /** A field that may be left out, but not be null: unlike `@IsOptional`, which would let a null through to a column or a look-up that has none. */
 export function Omittable(): PropertyDecorator {
   return ValidateIf((_, value) => value !== undefined);

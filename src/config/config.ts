@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { errorCode } from '../common/error-code.js';
+import { errorCode, errorMessage } from '../common/error-code.js';
 import { readEnv, StartupError, type Env } from './env.js';
 
 interface Secrets {
@@ -33,6 +33,14 @@ function prepareDirectory(variable: string, directory: string): void {
   }
 }
 
+function readSecrets(file: string): Secrets {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Secrets;
+  } catch (error) {
+    throw new StartupError(`${file} cannot be read (${errorMessage(error)}). Restore it, or remove it: then everybody has to sign in again.`, { cause: error });
+  }
+}
+
 /**
  * Secrets that nobody configured, made once and kept with mode 0600.
  * Created exclusively, so that of two processes starting at once one writes and the other reads.
@@ -51,7 +59,7 @@ function generatedSecrets(directory: string): Secrets {
     return fresh;
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error;
-    return JSON.parse(readFileSync(file, 'utf8')) as Secrets;
+    return readSecrets(file);
   }
 }
 

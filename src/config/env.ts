@@ -1,20 +1,23 @@
 import { z } from 'zod';
+import { isAddressRange } from '../common/ip-ranges.js';
 
 /** One environment variable: how it is read, what it means, and what holds when it is unset. */
 interface Variable<Value> {
   read(text: string | undefined): z.ZodSafeParseResult<Value>;
   meaning: string;
+  /** What a value looks like, in words. */
+  type: string;
   /** As a person would write it; empty where nothing is assumed. */
   fallback: string;
   secret: boolean;
 }
 
 function withDefault<Schema extends z.ZodType>(schema: Schema, fallback: string, meaning: string): Variable<z.output<Schema>> {
-  return { read: (text) => schema.safeParse(text ?? fallback), meaning, fallback, secret: false };
+  return { read: (text) => schema.safeParse(text ?? fallback), meaning, type: schema.description ?? 'text', fallback, secret: false };
 }
 
 function optional<Schema extends z.ZodType>(schema: Schema, meaning: string): Variable<z.output<Schema> | undefined> {
-  return { read: (text) => schema.optional().safeParse(text), meaning, fallback: '', secret: false };
+  return { read: (text) => schema.optional().safeParse(text), meaning, type: schema.description ?? 'text', fallback: '', secret: false };
 }
 
 function secret<Schema extends z.ZodType>(schema: Schema, meaning: string): Variable<z.output<Schema> | undefined> {
@@ -26,22 +29,26 @@ const integer = (minimum: number, maximum: number) =>
     .string()
     .regex(/^\d+$/, 'must be a whole number')
     .transform(Number)
-    .pipe(z.number().min(minimum, `must be at least ${minimum}`).max(maximum, `must be at most ${maximum}`));
-const flag = z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true');
+    .pipe(z.number().min(minimum, `must be at least ${minimum}`).max(maximum, `must be at most ${maximum}`))
+    .describe(`${minimum}–${maximum}`);
+const flag = z.enum(['true', 'false'], 'must be true or false').transform((text) => text === 'true').describe('true or false');
 const list = z.string().transform((text) =>
   text
     .split(',')
     .map((item) => item.trim())
     .filter((item) => item !== ''),
 );
+const listOf = (isValid: (item: string) => boolean, what: string) => list.refine((items) => items.every((item) => isValid(item)), `must be ${what}, comma-separated`).describe('list');
+const isHost = (item: string): boolean => /^(\[[0-9a-f:.]+\]|[^\s:/@[\]]+)(:\d{1,5})?$/i.test(item);
+const isOrigin = (item: string): boolean => URL.canParse(item) && new URL(item).origin === item;
 const address = (...protocols: string[]) =>
   z
     .string()
     .refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), `must start with ${protocols.map((name) => `${name}//`).join(' or ')}`);
 const directoryAddress = z.string().refine((text) => /^file:\/\/\/(?!.*%2f)/i.test(text) && URL.canParse(text), 'must look like file:///absolute/path');
-const oneOf = <const Values extends readonly string[]>(...values: Values) => z.enum(values, `must be one of: ${values.join(', ')}`);
+const oneOf = <const Values extends readonly string[]>(...values: Values) => z.enum(values, `must be one of: ${values.join(', ')}`).describe(values.join(' or '));
 const text = z.string().min(1);
-const longSecret = z.string().min(32, 'must have at least 32 characters');
+const longSecret = z.string().min(32, 'must have at least 32 characters').describe('text, 32 characters or more');
 
 /** Every variable the server reads. `--help`, the README and the start-up check are all made from this table. */
 export const VARIABLES = {
@@ -57,9 +64,9 @@ export const VARIABLES = {
   SEALING_KEY: secret(longSecret, 'authenticates list cursors (unset: generated into DATA_DIR; required in production)'),
   ADMIN_EMAIL: withDefault(z.email('must be an e-mail address'), 'admin@morag.localhost', 'first administrator, made at the first start'),
   ADMIN_PASSWORD: secret(z.string().min(8, 'must have at least 8 characters').max(128, 'must have at most 128 characters'), "the first administrator's password (unset: generated and printed once)"),
-  CORS_ORIGINS: withDefault(list, '', 'origins that a browser may call from, comma-separated'),
-  TRUSTED_PROXIES: withDefault(list, '', 'addresses or CIDRs whose X-Forwarded-For counts, comma-separated'),
-  OUTBOUND_ALLOW: withDefault(list, '', 'private host[:port]s that may be connected to, comma-separated'),
+  CORS_ORIGINS: withDefault(listOf(isOrigin, 'origins such as https://app.example.com'), '', 'origins that a browser may call from, comma-separated'),
+  TRUSTED_PROXIES: withDefault(listOf(isAddressRange, 'IP addresses or CIDR ranges'), '', 'addresses or CIDRs whose X-Forwarded-For counts, comma-separated'),
+  OUTBOUND_ALLOW: withDefault(listOf(isHost, 'host names or addresses, each with or without a port'), '', 'private host[:port]s that may be connected to, comma-separated'),
   EMBEDDING_PROVIDER: withDefault(oneOf('hash', 'openai'), 'hash', '`hash` works offline; `openai` is any compatible endpoint'),
   EMBEDDING_URL: optional(address('http:', 'https:'), 'base address of the endpoint, such as `https://api.openai.com/v1`'),
   EMBEDDING_MODEL: optional(text, 'model name sent to the endpoint'),
@@ -100,7 +107,7 @@ export function readEnv(source: NodeJS.ProcessEnv = process.env): Env {
   return env as Env;
 }
 
-/** The table as rows of text: name, default, meaning; secrets are marked. */
-export function describeVariables(): { name: string; fallback: string; meaning: string; secret: boolean }[] {
-  return Object.entries(VARIABLES).map(([name, { fallback, meaning, secret }]) => ({ name, fallback, meaning, secret }));
+/** The table as rows of text: name, type, default, meaning; secrets are marked. */
+export function describeVariables(): { name: string; type: string; fallback: string; meaning: string; secret: boolean }[] {
+  return Object.entries(VARIABLES).map(([name, { type, fallback, meaning, secret }]) => ({ name, type, fallback, meaning, secret }));
 }

@@ -91,8 +91,13 @@ export class DatabasesService {
   async resolve(tx: TenantTx, principal: Principal, reference: DatabaseReference): Promise<DatabaseEntity> {
     const database = await this.lookUp(tx, principal, reference);
     if (!database || !mayUse(principal, database.id)) throw new DatabaseNotFound();
-    if (database.embeddingModel !== this.embedder.model) throw new EmbeddingModelChanged(database.embeddingModel, this.embedder.model);
+    this.requireModel(database);
     return database;
+  }
+
+  /** @throws EmbeddingModelChanged before vectors of two models meet */
+  requireModel(database: Pick<DatabaseEntity, 'embeddingModel'>): void {
+    if (database.embeddingModel !== this.embedder.model) throw new EmbeddingModelChanged(database.embeddingModel, this.embedder.model);
   }
 
   /** Every database the principal may use. */

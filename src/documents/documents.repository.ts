@@ -82,6 +82,10 @@ export class DocumentsRepository {
     return rows.length === 1;
   }
 
+  async markExpired(tx: TenantTx, id: string): Promise<void> {
+    await tx.manager.query(`UPDATE documents SET state = 'DELETED', updated_at = now() WHERE tenant_id = $1 AND id = $2 AND state = 'FAILED'`, [tx.tenantId, id]);
+  }
+
   /** Begins or begins again, unless the document was deleted or belongs to another job by now. */
   async startIngesting(tx: TenantTx, id: string, jobId: string): Promise<boolean> {
     return this.whileIngesting(tx, id, jobId, `state = 'INGESTING', processing_error = NULL`, [], `('PENDING', 'INGESTING')`);

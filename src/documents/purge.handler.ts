@@ -8,6 +8,8 @@ import type { DocumentEntity, DocumentState } from './document.entity.js';
 import { DocumentsRepository } from './documents.repository.js';
 import { BlobStore } from './storage/blob-store.js';
 
+const FAILED_KEPT_SECONDS = 7 * 24 * 3600;
+
 /** States in which a document has no use for vectors. */
 const LEFT_FOR_GOOD: readonly DocumentState[] = ['DELETED', 'FAILED'];
 
@@ -29,8 +31,14 @@ export class PurgeHandler implements TaskHandler {
     await this.jobs.enqueueTask(tx, this, { documentId, collection });
   }
 
+  /** A failed document keeps its row and file for a while, uncharged, unless somebody deletes it first. */
+  async scheduleExpiry(tx: TenantTx, documentId: string, collection: string): Promise<void> {
+    await this.jobs.enqueueTask(tx, this, { documentId, collection, expires: 'yes' }, FAILED_KEPT_SECONDS);
+  }
+
   async run(data: Record<string, string>): Promise<void> {
-    const { tenantId, documentId, collection } = data as { tenantId: string; documentId: string; collection: string };
+    const { tenantId, documentId, collection, expires } = data as { tenantId: string; documentId: string; collection: string; expires?: string };
+    if (expires !== undefined) await this.transactions.forTenant(tenantId, (tx) => this.documents.markExpired(tx, documentId));
     const document = await this.removeVectors({ tenantId, documentId }, collection);
     if (document?.state !== 'DELETED') return;
     await this.blobs.remove(document.blobKey);

@@ -38,6 +38,10 @@ export class JobsRepository {
     return this.whileHeld(tx, lease, `percentage = GREATEST(percentage, $4), stage = $5, summary = $5`, [percentage, stage]);
   }
 
+  async hold(tx: TenantTx, lease: JobLease): Promise<boolean> {
+    return this.whileHeld(tx, lease, 'attempt = attempt', []);
+  }
+
   async finish(tx: TenantTx, lease: JobLease, summary: string, result: object): Promise<boolean> {
     return this.whileHeld(tx, lease, `status = 'FINISHED', percentage = 100, stage = NULL, summary = $4, result = $5, ended_at = now()`, [summary, JSON.stringify(result)]);
   }

@@ -25,8 +25,8 @@ export class JobsService {
     await this.queue.send(tx, handler.type, { tenantId: tx.tenantId, jobId: job.id }, tx.tenantId);
   }
 
-  async enqueueTask(tx: TenantTx, task: TaskHandler, data: Record<string, string>): Promise<void> {
-    await this.queue.send(tx, task.name, { ...data, tenantId: tx.tenantId }, tx.tenantId);
+  async enqueueTask(tx: TenantTx, task: TaskHandler, data: Record<string, string>, delaySeconds = 0): Promise<void> {
+    await this.queue.send(tx, task.name, { ...data, tenantId: tx.tenantId }, tx.tenantId, delaySeconds);
   }
 
   claim(tenantId: string, jobId: string): Promise<JobLease | null> {
@@ -37,6 +37,11 @@ export class JobsService {
   async report(lease: JobLease, percentage: number, stage: string): Promise<void> {
     const held = await this.transactions.forTenant(lease.tenantId, (tx) => this.jobs.report(tx, lease, Math.floor(percentage), stage));
     if (!held) throw new LeaseLost();
+  }
+
+  /** Locks the job for the rest of the transaction, so that no other attempt comes in between. @throws LeaseLost */
+  async hold(tx: TenantTx, lease: JobLease): Promise<void> {
+    if (!(await this.jobs.hold(tx, lease))) throw new LeaseLost();
   }
 
   /** The handler's last word, in the transaction of its effect. @throws LeaseLost, and the effect rolls back */

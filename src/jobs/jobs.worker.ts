@@ -9,8 +9,6 @@ import { Queue, type QueuedWork } from './queue.js';
 
 const JOBS_AT_ONCE = 4;
 const TASKS_AT_ONCE = 2;
-/** More deliveries than any job has attempts: a worker's death costs a delivery, and our own count decides. */
-const DELIVERIES = 20;
 
 function describe(error: unknown): JobError {
   if (error instanceof JobFailure) return { code: error.code, message: error.message, retryable: !error.permanent };
@@ -30,13 +28,10 @@ export class JobsWorker implements OnApplicationBootstrap {
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
+    for (const queue of [...this.registry.jobs.map((handler) => handler.type), ...this.registry.tasks.map((handler) => handler.name)]) await this.queue.prepare(queue);
     if (this.config.env.ROLE === 'api') return;
-    for (const handler of this.registry.jobs) {
-      await this.queue.work(handler.type, { concurrency: JOBS_AT_ONCE, retryLimit: DELIVERIES }, (work) => this.runJob(handler, work));
-    }
-    for (const handler of this.registry.tasks) {
-      await this.queue.work(handler.name, { concurrency: TASKS_AT_ONCE, retryLimit: DELIVERIES }, (work) => this.runTask(handler, work));
-    }
+    for (const handler of this.registry.jobs) await this.queue.work(handler.type, JOBS_AT_ONCE, (work) => this.runJob(handler, work));
+    for (const handler of this.registry.tasks) await this.queue.work(handler.name, TASKS_AT_ONCE, (work) => this.runTask(handler, work));
   }
 
   /** Lets running work finish for a while, then hands it back. */

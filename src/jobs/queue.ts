@@ -10,15 +10,14 @@ const DRAIN_MS = 10_000;
 const HAND_BACK_MS = 3000;
 /** A worker that is silent for so long has lost its job. */
 const HEARTBEAT_SECONDS = 10;
+/** The heartbeat tells a dead worker from a slow one; this is only the queue's own upper bound. */
+const LONGEST_RUN_SECONDS = 24 * 3600 - 1;
+/** Practically without end: a job counts its own attempts, and a task has to succeed some day. */
+const DELIVERIES = 1_000_000;
 
 export interface QueuedWork {
   data: Record<string, string>;
   signal: AbortSignal;
-}
-
-export interface QueueLimits {
-  retryLimit: number;
-  concurrency: number;
 }
 
 /** Carries work from a committed transaction to some worker, at least once (pg-boss). */
@@ -51,18 +50,32 @@ export class Queue {
   }
 
   /** Puts work in as part of the transaction: both happen or neither. Work with the same group shares the workers fairly with other groups. */
-  async send(tx: AnyTx, queue: string, data: Record<string, string>, group: string): Promise<void> {
-    await this.ready(queue, { retryLimit: 20, concurrency: 1 });
+  async send(tx: AnyTx, queue: string, data: Record<string, string>, group: string, delaySeconds = 0): Promise<void> {
+    await this.prepare(queue);
     const { queryRunner } = tx.manager;
     if (!queryRunner) throw new Error('work is queued inside a transaction only');
     const db = { executeSql: async (sql: string, values?: unknown[]) => ({ rows: ((await queryRunner.query(sql, values, true)).records as unknown[]) ?? [] }) };
-    await this.boss.send(queue, data, { db, group: { id: group } });
+    await this.boss.send(queue, data, { db, group: { id: group }, startAfter: delaySeconds });
   }
 
-  async work(queue: string, limits: QueueLimits, handle: (work: QueuedWork) => Promise<void>): Promise<void> {
-    await this.ready(queue, limits);
-    const groupConcurrency = Math.max(1, Math.floor(limits.concurrency / 2));
-    for (let started = 0; started < limits.concurrency; started++) await this.startWorker(queue, groupConcurrency, handle);
+  /** Makes the queue where there is none yet. Done when the process starts, so that no request has to wait for it. */
+  async prepare(queue: string): Promise<void> {
+    const creation = this.created.get(queue) ?? this.create(queue);
+    this.created.set(queue, creation);
+    try {
+      await creation;
+    } catch (error) {
+      // A database that was away for a moment must not be remembered for ever.
+      this.created.delete(queue);
+      this.started = undefined;
+      throw error;
+    }
+  }
+
+  async work(queue: string, concurrency: number, handle: (work: QueuedWork) => Promise<void>): Promise<void> {
+    await this.prepare(queue);
+    const groupConcurrency = Math.max(1, Math.floor(concurrency / 2));
+    for (let started = 0; started < concurrency; started++) await this.startWorker(queue, groupConcurrency, handle);
   }
 
   async stop(): Promise<void> {
@@ -92,21 +105,17 @@ export class Queue {
     }
   }
 
-  private async ready(queue: string, limits: QueueLimits): Promise<void> {
+  private async create(queue: string): Promise<void> {
     this.started ??= this.boss.start();
     await this.started;
-    let creation = this.created.get(queue);
-    if (!creation) {
-      creation = this.boss.createQueue(queue, {
-        notify: true,
-        retryLimit: limits.retryLimit,
-        retryDelay: 2,
-        retryBackoff: true,
-        retryDelayMax: 300,
-        heartbeatSeconds: HEARTBEAT_SECONDS,
-      });
-      this.created.set(queue, creation);
-    }
-    await creation;
+    await this.boss.createQueue(queue, {
+      notify: true,
+      retryLimit: DELIVERIES,
+      retryDelay: 2,
+      retryBackoff: true,
+      retryDelayMax: 300,
+      heartbeatSeconds: HEARTBEAT_SECONDS,
+      expireInSeconds: LONGEST_RUN_SECONDS,
+    });
   }
 }

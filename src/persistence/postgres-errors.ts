@@ -11,8 +11,8 @@ const UNSTORABLE_TEXT = /^(22021|22P05)$/;
 
 /** The database is away or out of connections. Nothing was changed. */
 export class DatabaseUnavailable extends ServiceUnavailable {
-  constructor() {
-    super('database_unavailable', 'The database does not answer. Nothing was changed; try again in a moment.', 1);
+  constructor(cause: unknown) {
+    super('database_unavailable', 'The database does not answer. Nothing was changed; try again in a moment.', 1, { cause });
   }
 }
 
@@ -41,7 +41,7 @@ function lostConnection(error: unknown): boolean {
 /** Errors that say nothing about the work itself become ones a client can act on; all others stay as they are. */
 export function translatePostgresError(error: unknown): unknown {
   const code = codeOf(error);
-  if (AWAY.test(code) || lostConnection(error) || AWAY_MESSAGES.test(errorMessage(error))) return new DatabaseUnavailable();
+  if (AWAY.test(code) || lostConnection(error) || AWAY_MESSAGES.test(errorMessage(error))) return new DatabaseUnavailable(error);
   if (UNSTORABLE_TEXT.test(code) || (code === '22P02' && errorMessage(error).includes('for type json'))) return new UnstorableText();
   return error;
 }

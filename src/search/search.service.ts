@@ -4,9 +4,10 @@ import type { Principal } from '../common/principal.js';
 import type { DatabaseEntity } from '../databases/database.entity.js';
 import { DatabasesService } from '../databases/databases.service.js';
 import { VectorStore, type VectorHit, type VectorQuery } from '../databases/vector-stores/vector-store.js';
-import { Embedder } from '../embeddings/embedder.js';
+import { Embedder, EmbeddingFailed } from '../embeddings/embedder.js';
 import { Transactions } from '../persistence/transactions.js';
 import type { SearchDto, SearchResponseDto, SearchResultDto, FoundDocumentDto } from './dto/search.dto.js';
+import { QueryNotEmbedded } from './search.errors.js';
 import { SearchRepository, type VisibleChunk } from './search.repository.js';
 
 /** Candidates beyond top_k that stand in for hits a reader may no longer see. */
@@ -40,7 +41,7 @@ export class SearchService {
       tenantId: principal.tenantId,
       mode: dto.mode,
       text: dto.query,
-      ...(dto.mode === 'keyword' ? {} : { vector: await this.embedder.embedQuery(dto.query) }),
+      ...(dto.mode === 'keyword' ? {} : { vector: await this.embed(dto.query) }),
       ...(dto.document_ids === undefined ? {} : { documentIds: dto.document_ids.map((id) => id.toLowerCase()) }),
     };
     const found = await this.findVisible(principal, databases, query, dto.top_k);
@@ -53,10 +54,22 @@ export class SearchService {
     };
   }
 
+  private async embed(text: string): Promise<Float32Array> {
+    try {
+      return await this.embedder.embedQuery(text);
+    } catch (error) {
+      throw error instanceof EmbeddingFailed ? new QueryNotEmbedded(error) : error;
+    }
+  }
+
   private searchable(principal: Principal, dto: SearchDto): Promise<DatabaseEntity[]> {
     return this.transactions.forTenant(principal.tenantId, async (tx) => {
       const named = [...(dto.database_ids ?? []).map((id) => ({ database_id: id })), ...(dto.databases ?? []).map((name) => ({ database: name }))];
-      if (named.length === 0) return this.databases.usable(tx, principal);
+      if (named.length === 0) {
+        const usable = await this.databases.usable(tx, principal);
+        for (const database of usable) this.databases.requireModel(database);
+        return usable;
+      }
       const resolved = new Map<string, DatabaseEntity>();
       for (const reference of named) {
         const database = await this.databases.resolve(tx, principal, reference);

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import type { AnyTx, TenantTx } from '../persistence/transactions.js';
-import type { QuotaEntity, Resource } from './quota.entity.js';
+import type { TenantTx } from '../persistence/transactions.js';
+import type { Resource } from './quota.entity.js';
 import { QuotasRepository } from './quotas.repository.js';
 import { QuotaExceeded } from './tenancy.errors.js';
 
@@ -33,10 +33,6 @@ export class QuotasService {
 
   async release(tx: TenantTx, resource: Resource, amount: number): Promise<void> {
     await this.quotas.apply(tx, resource, { used: 0, reserved: -amount });
-  }
-
-  list(tx: AnyTx, tenantId: string): Promise<QuotaEntity[]> {
-    return this.quotas.list(tx, tenantId);
   }
 
   private async require(tx: TenantTx, resource: Resource, requested: number, change: { used: number; reserved: number }): Promise<void> {

@@ -5,3 +5,10 @@ export class EmailTaken extends AppError {
     super({ status: 409, code: 'email_taken', title: 'E-mail taken', detail: 'An account with this e-mail address exists. Sign in, or use another address.' });
   }
 }
+
+/** Uploads that name no database would have nowhere to go. */
+export class NoSuchDefault extends AppError {
+  constructor() {
+    super({ status: 422, code: 'database_not_found', title: 'No such database', detail: 'default_database must name a database that you have.' });
+  }
+}

@@ -31,6 +31,11 @@ export class UsersRepository {
     return tx.manager.findOne(UserSettingsEntity, { where: { tenantId: tx.tenantId, userId } });
   }
 
+  async databaseExists(tx: TenantTx, name: string): Promise<boolean> {
+    const rows = await tx.manager.query<unknown[]>('SELECT FROM databases WHERE tenant_id = $1 AND name = $2', [tx.tenantId, name]);
+    return rows.length > 0;
+  }
+
   async updateSettings(tx: TenantTx, userId: string, change: SettingsChange): Promise<void> {
     await tx.manager.update(UserSettingsEntity, { tenantId: tx.tenantId, userId }, { ...change, updatedAt: new Date() });
   }

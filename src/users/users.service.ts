@@ -4,7 +4,7 @@ import { violates } from '../persistence/postgres-errors.js';
 import { Transactions, type AnyTx, type SystemTx, type TenantTx } from '../persistence/transactions.js';
 import { UserDto, UserSettingsDto, type UpdateUserDto, type UpdateUserSettingsDto } from './dto/user.dto.js';
 import type { UserEntity } from './user.entity.js';
-import { EmailTaken } from './users.errors.js';
+import { EmailTaken, NoSuchDefault } from './users.errors.js';
 import { UsersRepository, type NewUser, type SettingsChange, type UserChange } from './users.repository.js';
 
 /** Two spellings of one mailbox must not be two accounts. */
@@ -67,6 +67,7 @@ export class UsersService {
     const { auto_save, default_database, ...same } = dto;
     const change: SettingsChange = { ...same, autoSave: auto_save, defaultDatabase: default_database };
     return this.transactions.forTenant(principal.tenantId, async (tx) => {
+      if (default_database !== undefined && !(await this.users.databaseExists(tx, default_database))) throw new NoSuchDefault();
       await this.users.updateSettings(tx, principal.userId, change);
       return this.readSettings(tx, principal.userId);
     });

@@ -183,7 +183,7 @@ describe('accounts and credentials', () => {
       const bystander = await createTenant(server.anonymous);
       const key = await createKey(person.client, ['read']);
       const renewed = 'a-wholly-new-password';
-      expect(await person.client.post('/auth/change-password', { current_password: 'wrong-password', new_password: renewed })).toMatchObject({ status: 401 });
+      expect(await person.client.post('/auth/change-password', { current_password: 'wrong-password', new_password: renewed })).toMatchObject({ status: 403, body: { code: 'wrong_password' } });
       expect((await elsewhere.get('/auth/me')).status).toBe(200);
       expect((await person.client.post('/auth/change-password', { current_password: PASSWORD, new_password: 'short' })).status).toBe(400);
 

@@ -9,6 +9,7 @@ import { blobsOf } from '../support/disk.js';
 import { administrator, createTenant, eventually, ingestText, waitForTask, type Tenant } from '../support/factories.js';
 import { quotasOf, setLimits, usedBy } from '../support/quotas.js';
 import { multipart, sendBytes, sendStream } from '../support/raw-http.js';
+import { PurgeHandler } from '../../src/documents/purge.handler.js';
 import { TestApp } from '../support/test-app.js';
 
 const MIB = 1024 * 1024;
@@ -312,6 +313,17 @@ describe('ingestion', () => {
       await eventually(() => rowsOf(server, tenant, 'documents'), (rows) => rows === 1, 10_000);
       expect(await usedBy(tenant.client)).toMatchObject({ ...before, api_calls_per_hour: expect.any(Number) });
       expect((await tenant.client.get(`/api/v1/documents/${kept}`)).body.state).toBe('INGESTED');
+    });
+
+    it('comes by itself to a failed one, and to no other', async () => {
+      const failed = await tenant.client.upload('   \n  ', 'blank.txt');
+      await waitForTask(tenant.client, failed.body.task_id);
+      const kept = await ingestText(tenant.client, 'Stays', 'A text that was read without any trouble.');
+      const purge = server.app.get(PurgeHandler, { strict: false });
+      for (const documentId of [failed.body.document_id, kept]) await purge.run({ tenantId: tenant.tenantId, documentId, collection: `user_${tenant.userId}_default`, expires: 'yes' });
+      expect((await tenant.client.get(`/api/v1/documents/${failed.body.document_id}`)).status).toBe(404);
+      expect((await tenant.client.get(`/api/v1/documents/${kept}`)).body.state).toBe('INGESTED');
+      expect(await traces(server, tenant)).toMatchObject({ documents: 1, blobs: 1, 'documents used': 1 });
     });
 
     it('at any moment of the ingestion ends with nothing', async () => {

@@ -61,6 +61,16 @@ describe('the embedded database', () => {
     expect(body.documents).toMatchObject([{ name: 'slow.txt' }]);
   });
 
+  it('is stopped with the server although a request never ends', async () => {
+    const dataDir = await sandbox.dataDir();
+    const server = await sandbox.start({ DATA_DIR: dataDir });
+    const key = await createKey((await createTenant(server.client)).client, ['ingest']);
+    const stalled = await beginUpload(server.url, key.secret);
+    stalled.on('error', () => undefined);
+    expect(await server.end('SIGTERM')).toBe(0);
+    expect(databaseProcesses(dataDir)).toEqual([]);
+  });
+
   it('outlives a SIGKILL of the server, and the next start joins it', async () => {
     const dataDir = await sandbox.dataDir();
     const server = await sandbox.start({ DATA_DIR: dataDir });

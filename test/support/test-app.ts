@@ -22,8 +22,15 @@ export class TestApp {
   ) {}
 
   static async start(env: Partial<Record<VariableName, string>> = {}): Promise<TestApp> {
-    const database = await TestDatabase.create();
-    const dataDir = await mkdtemp(path.join(tmpdir(), 'morag-app-'));
+    return TestApp.open(await TestDatabase.create(), await mkdtemp(path.join(tmpdir(), 'morag-app-')), env);
+  }
+
+  /** A second server on the same database and data directory; close its `app`, the rest goes with the first. */
+  beside(env: Partial<Record<VariableName, string>>): Promise<TestApp> {
+    return TestApp.open(this.database, this.dataDir, env);
+  }
+
+  private static async open(database: TestDatabase, dataDir: string, env: Partial<Record<VariableName, string>>): Promise<TestApp> {
     const config = new Config(
       readEnv({
         NODE_ENV: 'test',

@@ -87,7 +87,7 @@ class ApiKeyFieldsDto {
   @MinDate(() => new Date(), { message: 'expires_at must lie in the future' })
   expires_at?: Date;
 
-  /** Requests an hour, shared by all processes. */
+  /** Requests an hour. */
   @Omittable()
   @IsInt()
   @Min(1)

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../../common/principal.js';
+import { DatabaseNotFound } from '../../databases/databases.errors.js';
 import { DatabasesService, type DatabaseReference } from '../../databases/databases.service.js';
 import { JobsService } from '../../jobs/jobs.service.js';
 import { violates } from '../../persistence/postgres-errors.js';
@@ -32,6 +33,8 @@ export class DocumentEntries {
     try {
       return await this.transactions.forTenant(principal.tenantId, (tx) => this.insert(tx, principal, reference, fields));
     } catch (error) {
+      // The database was deleted while the file arrived.
+      if (violates(error, 'documents_database')) throw new DatabaseNotFound();
       throw violates(error, 'documents_content') ? await this.duplicateOf(principal, reference, fields.contentChecksum) : error;
     }
   }

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
+import { EmbeddingModelChanged } from '../../databases/databases.errors.js';
 import { pointId } from '../../databases/vector-stores/point-id.js';
 import { VectorStore, type VectorPoint } from '../../databases/vector-stores/vector-store.js';
 import { Embedder, EmbeddingFailed } from '../../embeddings/embedder.js';
@@ -25,7 +26,7 @@ const CHUNKS_PER_TURN = 100;
 /** Errors of the stages as reasons the document's owner can read; whatever is not known is worth another attempt. */
 function asJobFailure(error: unknown): unknown {
   if (error instanceof ExtractionFailed || error instanceof EmbeddingFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error });
-  if (error instanceof QuotaExceeded) return new JobFailure(error.code, error.message, true, { cause: error });
+  if (error instanceof QuotaExceeded || error instanceof EmbeddingModelChanged) return new JobFailure(error.code, error.message, true, { cause: error });
   return error;
 }
 
@@ -45,7 +46,7 @@ export class IngestHandler implements JobHandler {
   ) {}
 
   async run(run: JobRun): Promise<void> {
-    const subject = await this.ingestions.start(run.lease);
+    const subject = await this.start(run.lease);
     try {
       await this.ingest(run, subject);
     } catch (error) {
@@ -58,9 +59,19 @@ export class IngestHandler implements JobHandler {
     }
   }
 
+  private async start(lease: JobLease): Promise<IngestionSubject> {
+    try {
+      return await this.ingestions.start(lease);
+    } catch (error) {
+      throw asJobFailure(error);
+    }
+  }
+
   async giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<void> {
     const collection = await this.ingestions.giveUp(tx, lease, error, stage);
-    if (collection !== null) await this.purge.schedule(tx, lease.documentId, collection);
+    if (collection === null) return;
+    await this.purge.schedule(tx, lease.documentId, collection);
+    await this.purge.scheduleExpiry(tx, lease.documentId, collection);
   }
 
   private async ingest(run: JobRun, { document, database }: IngestionSubject): Promise<void> {

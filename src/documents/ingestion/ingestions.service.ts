@@ -34,6 +34,7 @@ export class IngestionsService {
       const document = await this.documents.findById(tx, lease.documentId);
       const database = document && (await this.databases.findById(tx, document.databaseId));
       if (!document || !database) throw new LeaseLost();
+      this.databases.requireModel(database);
       return { document, database };
     });
   }
@@ -41,6 +42,7 @@ export class IngestionsService {
   /** Holds room for the vectors before they are made; what an earlier attempt held is let go first. */
   reserve(lease: JobLease, points: number): Promise<void> {
     return this.transactions.forTenant(lease.tenantId, async (tx) => {
+      await this.jobs.hold(tx, lease);
       const before = await this.documents.findById(tx, lease.documentId);
       if (!before || !(await this.documents.reservePoints(tx, lease.documentId, lease.id, points))) throw new LeaseLost();
       await this.charges.reservePoints(tx, before.reservedPoints, points);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -19,12 +19,23 @@ export interface StagedBlob {
   head: Buffer;
 }
 
+const ABANDONED_MS = 24 * 3_600_000;
+
 async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r');
   try {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/** What a killed process was still receiving. A file so old belongs to no request of a living one. */
+async function removeAbandoned(incoming: string): Promise<void> {
+  for (const name of await readdir(incoming)) {
+    const file = path.join(incoming, name);
+    const { mtimeMs } = await stat(file);
+    if (Date.now() - mtimeMs > ABANDONED_MS) await rm(file, { force: true });
   }
 }
 
@@ -40,6 +51,7 @@ export class BlobStore {
   static async open(root: string): Promise<BlobStore> {
     const incoming = path.join(root, 'incoming');
     await mkdir(incoming, { recursive: true });
+    await removeAbandoned(incoming);
     return new BlobStore(root, incoming);
   }
 
@@ -81,14 +93,18 @@ export class BlobStore {
     return { path: staged, sizeBytes, sha256: hash.digest('hex'), head: Buffer.concat(head) };
   }
 
-  /** Gives the file its lasting place. Durable once this returns. */
+  /** Gives the file its lasting place. Durable once this returns. @throws StorageFull */
   async keep(staged: StagedBlob, key: string): Promise<void> {
     const target = this.pathOf(key);
     const directory = path.dirname(target);
-    await mkdir(directory, { recursive: true });
-    await rename(staged.path, target);
-    await syncDirectory(directory);
-    await syncDirectory(this.root);
+    try {
+      await mkdir(directory, { recursive: true });
+      await rename(staged.path, target);
+      await syncDirectory(directory);
+      await syncDirectory(this.root);
+    } catch (error) {
+      throw isDiskFull(error) ? new StorageFull() : error;
+    }
   }
 
   async discard(staged: StagedBlob): Promise<void> {

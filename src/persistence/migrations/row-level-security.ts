@@ -7,12 +7,12 @@ const CURRENT_TENANT = `NULLIF(current_setting('app.tenant_id', true), '')::uuid
  * Forces row level security on a table and lets its two users in: `morag_app` to the rows of the current tenant,
  * `morag_system` to all. Neither may truncate, and nobody else may anything.
  */
-export async function protectTable(runner: QueryRunner, table: string, tenantColumn = 'tenant_id', rights = 'SELECT, INSERT, UPDATE, DELETE'): Promise<void> {
+export async function protectTable(runner: QueryRunner, table: string, tenantColumn = 'tenant_id'): Promise<void> {
   await runner.query(`ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY`);
   await runner.query(`ALTER TABLE ${table} FORCE ROW LEVEL SECURITY`);
   await runner.query(
     `CREATE POLICY tenant_isolation ON ${table} TO morag_app USING (${tenantColumn} = ${CURRENT_TENANT}) WITH CHECK (${tenantColumn} = ${CURRENT_TENANT})`,
   );
   await runner.query(`CREATE POLICY system_access ON ${table} TO morag_system USING (true) WITH CHECK (true)`);
-  await runner.query(`GRANT ${rights} ON ${table} TO morag_app, morag_system`);
+  await runner.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${table} TO morag_app, morag_system`);
 }
