@@ -1,5 +1,5 @@
 import { AppError } from '../common/errors.js';
-import { ServiceUnavailable } from '../common/request-errors.js';
+import { ServiceUnavailable, ValidationFailed } from '../common/request-errors.js';
 import type { Permission, Role } from '../common/principal.js';
 
 /** RFC 6750, section 3. */
@@ -68,6 +68,12 @@ export class AddressNotAllowed extends AppError {
 export class TenantSuspended extends AppError {
   constructor() {
     super({ status: 403, code: 'tenant_suspended', title: 'Tenant suspended', detail: 'This tenant is suspended or inactive. Ask the administrator.' });
+  }
+}
+
+export class CommonPassword extends ValidationFailed {
+  constructor(field: string) {
+    super([{ field, message: `${field} is one of the most common passwords; choose another` }]);
   }
 }
 

@@ -6,6 +6,7 @@ import { UserDto } from '../users/dto/user.dto.js';
 import { UsersService } from '../users/users.service.js';
 import { ACCESS_TOKEN_SECONDS, AccessTokens } from './access-tokens.js';
 import { InvalidCredentials, SessionRequired, WrongPassword } from './auth.errors.js';
+import { refuseCommonPassword } from './common-passwords.js';
 import type { ChangePasswordDto, LoginDto, LoginResultDto, MeDto } from './dto/auth.dto.js';
 import { Passwords } from './passwords.js';
 import { SessionsService } from './sessions.service.js';
@@ -46,6 +47,7 @@ export class AuthService {
     if (sessionId === null) throw new SessionRequired();
     const user = await this.transactions.forTenant(principal.tenantId, (tx) => this.users.require(tx, principal.userId));
     if (!(await this.passwords.verify(user.passwordHash, dto.current_password))) throw new WrongPassword();
+    await refuseCommonPassword(dto.new_password, 'new_password');
     const passwordHash = await this.passwords.hash(dto.new_password);
     await this.transactions.forTenant(principal.tenantId, async (tx) => {
       await this.users.changePasswordHash(tx, principal.userId, passwordHash);

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { StartupError } from '../config/env.js';
 import { Config } from '../config/config.js';
 import { Transactions } from '../persistence/transactions.js';
 import { EmailTaken } from '../users/users.errors.js';
 import { UsersService } from '../users/users.service.js';
+import { CommonPassword } from './auth.errors.js';
 import { RegistrationService } from './registration.service.js';
 
 /** Makes the first administrator where there is none yet. */
@@ -28,6 +30,7 @@ export class FirstAdministrator implements OnApplicationBootstrap {
     try {
       await this.registration.register({ name: 'Administrator', email, password }, 'ADMIN');
     } catch (error) {
+      if (error instanceof CommonPassword) throw new StartupError('ADMIN_PASSWORD is one of the most common passwords. Choose another.');
       // Another process was faster, or somebody registered with the address: neither may be overruled.
       if (!(error instanceof EmailTaken)) throw error;
       this.logger.warn(`no administrator was made: an account with the address ${email} exists already`);

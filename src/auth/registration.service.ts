@@ -6,6 +6,7 @@ import { Transactions } from '../persistence/transactions.js';
 import { TenantsService } from '../tenancy/tenants.service.js';
 import { UserDto } from '../users/dto/user.dto.js';
 import { UsersService } from '../users/users.service.js';
+import { refuseCommonPassword } from './common-passwords.js';
 import type { RegisterDto } from './dto/auth.dto.js';
 import { Passwords } from './passwords.js';
 
@@ -20,8 +21,9 @@ export class RegistrationService {
     private readonly databases: DatabasesService,
   ) {}
 
-  /** @throws EmailTaken */
+  /** @throws EmailTaken, CommonPassword */
   async register(dto: RegisterDto, role: Role = 'USER'): Promise<UserDto> {
+    await refuseCommonPassword(dto.password, 'password');
     const passwordHash = await this.passwords.hash(dto.password);
     const tenantId = uuidv7();
     const userId = uuidv7();

@@ -67,6 +67,7 @@ describe('accounts and credentials', () => {
     const good = { name: 'Someone', email: 'someone@example.com', password: PASSWORD };
     it.each<[string, Record<string, unknown>, string]>([
       ['a password of seven characters', { password: 'short12' }, 'password'],
+      ['a password that everybody tries', { password: 'Password1' }, 'password'],
       ['a password of 129 characters', { password: 'x'.repeat(129) }, 'password'],
       ['a password that is no text', { password: 12345678 }, 'password'],
       ['a name of one character', { name: 'A' }, 'name'],

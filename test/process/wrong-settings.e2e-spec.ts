@@ -42,6 +42,7 @@ describe('a wrong setting stops the start with one clear line:', () => {
     ['DATABASE_URL that nobody answers', { DATABASE_URL: 'postgres://me:secret@127.0.0.1:1/morag' }, 'The database morag at 127.0.0.1:1 cannot be reached'],
     ['production without secrets', { NODE_ENV: 'production' }, 'JWT_SECRET must be set in production; SEALING_KEY must be set in production'],
     ['short secret', { JWT_SECRET: 'short' }, 'JWT_SECRET must have at least 32 characters'],
+    ['ADMIN_PASSWORD that everybody tries', { ADMIN_PASSWORD: 'password1' }, 'ADMIN_PASSWORD is one of the most common passwords'],
     ['TRUSTED_PROXIES that are no addresses', { TRUSTED_PROXIES: '10.0.0.0/8, foo' }, 'TRUSTED_PROXIES must be IP addresses or CIDR ranges'],
     ['OUTBOUND_ALLOW with a path', { OUTBOUND_ALLOW: 'qdrant.internal/x' }, 'OUTBOUND_ALLOW must be host names or addresses'],
     ['CORS_ORIGINS that are no origins', { CORS_ORIGINS: 'app.example.com' }, 'CORS_ORIGINS must be origins'],
