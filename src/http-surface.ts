@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from './common/errors.js';
@@ -61,11 +60,12 @@ const DRAIN_MS = 12_000;
 
 /** Lets every accepted request have its answer before the connections are closed. */
 export function drainBeforeClose(server: FastifyInstance): void {
-  const pending = new Set<Promise<unknown>>();
+  const pending = new Set<Promise<void>>();
   server.addHook('onRequest', async (_: FastifyRequest, reply: FastifyReply) => {
-    // `close` comes after the last byte, and also when the client hangs up.
-    const ended = once(reply.raw, 'close').finally(() => pending.delete(ended));
+    // `close` comes after the last byte, also when the client hangs up and after an error, which is not ours to report here.
+    const ended = new Promise<void>((resolve) => reply.raw.once('close', resolve));
     pending.add(ended);
+    void ended.then(() => pending.delete(ended));
   });
   server.addHook('preClose', async () => {
     await Promise.race([Promise.allSettled(pending), delay(DRAIN_MS, undefined, { ref: false })]);
