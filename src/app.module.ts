@@ -15,6 +15,7 @@ import { EmbeddingsModule } from './embeddings/embeddings.module.js';
 import { HealthModule } from './health/health.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { JobsWorker } from './jobs/jobs.worker.js';
+import { MetricsModule } from './metrics/metrics.module.js';
 import { PersistenceModule } from './persistence/persistence.module.js';
 import { RateLimitGuard } from './rate-limits/rate-limit.guard.js';
 import { RateLimitsModule } from './rate-limits/rate-limits.module.js';
@@ -37,6 +38,7 @@ export class AppModule implements OnApplicationShutdown {
       module: AppModule,
       imports: [
         ConfigModule.forRoot(config),
+        MetricsModule,
         PersistenceModule.forRoot(databaseUrl, config.env.DATABASE_POOL),
         JobsModule.forRoot(databaseUrl),
         RateLimitsModule,

@@ -60,8 +60,16 @@ export class ApiKeyEntity {
   @Column({ type: 'jsonb' })
   metadata: object;
 
+  /** The first key of a chain of rotations; its own id for one that was never rotated. */
+  @Column({ name: 'lineage_id', type: 'uuid' })
+  lineageId: string;
+
   @Column({ name: 'rotated_from', type: 'uuid', nullable: true })
   rotatedFrom: string | null;
+
+  /** Its successor, which took over its name and its place in the quota. */
+  @Column({ name: 'rotated_to', type: 'uuid', nullable: true })
+  rotatedTo: string | null;
 
   @Column({ name: 'last_used_at', type: 'timestamptz', nullable: true })
   lastUsedAt: Date | null;

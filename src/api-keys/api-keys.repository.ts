@@ -23,7 +23,7 @@ export type ApiKeyChange = Partial<
 
 /** A key beside what its owner and tenant are allowed at this moment. */
 export interface KeyWithOwner {
-  key: Pick<ApiKeyEntity, 'id' | 'tenantId' | 'userId' | 'permissions' | 'isActive' | 'expiresAt' | 'revokedAt' | 'allowedIps' | 'databaseIds' | 'rateLimitPerHour'>;
+  key: Pick<ApiKeyEntity, 'id' | 'tenantId' | 'userId' | 'permissions' | 'isActive' | 'expiresAt' | 'revokedAt' | 'allowedIps' | 'databaseIds' | 'rateLimitPerHour' | 'lineageId'>;
   role: Role;
   ownerIsActive: boolean;
   tenantStatus: TenantStatus;
@@ -52,6 +52,7 @@ export class ApiKeysRepository {
     const rows = await tx.manager.query<(KeyWithOwner['key'] & Omit<KeyWithOwner, 'key'>)[]>(
       `SELECT k.id, k.tenant_id AS "tenantId", k.user_id AS "userId", k.permissions, k.is_active AS "isActive", k.expires_at AS "expiresAt",
               k.revoked_at AS "revokedAt", k.allowed_ips AS "allowedIps", k.database_ids AS "databaseIds", k.rate_limit_per_hour AS "rateLimitPerHour",
+              k.lineage_id AS "lineageId",
               u.role, u.is_active AS "ownerIsActive", t.status AS "tenantStatus", q.hard_limit::float8 AS "tenantCallsPerHour"
          FROM api_keys k JOIN users u ON u.tenant_id = k.tenant_id AND u.id = k.user_id JOIN tenants t ON t.id = k.tenant_id
          JOIN tenant_quotas q ON q.tenant_id = k.tenant_id AND q.resource = 'api_calls_per_hour'

@@ -32,6 +32,7 @@ export class SessionsService {
       permissions: PERMISSIONS_OF_ROLE[session.role],
       sessionId: claims.sid,
       apiKeyId: null,
+      apiKeyLineageId: null,
       databaseIds: null,
       allowedIps: [],
       keyCallsPerHour: null,

@@ -27,6 +27,8 @@ export interface Principal {
   readonly sessionId: string | null;
   /** Set when a program showed a key. */
   readonly apiKeyId: string | null;
+  /** Under which the key's calls are counted: a key and those it was rotated from share one limit. Null when no key was shown. */
+  readonly apiKeyLineageId: string | null;
   /** Address ranges a key works from; empty means everywhere. */
   readonly allowedIps: readonly string[];
   /** Null when no key is counted. */

@@ -59,8 +59,10 @@ export const VARIABLES = {
   DATA_DIR: withDefault(text, './.data', 'embedded database, vectors, files and generated secrets'),
   DATABASE_URL: secret(address('postgres:', 'postgresql:'), 'PostgreSQL (15 or newer) to use instead of the embedded one'),
   DATABASE_POOL: withDefault(integer(2, 200), '10', 'database connections this process may hold for requests and jobs'),
+  REDIS_URL: secret(address('redis:', 'rediss:'), 'Redis that counts rate limits for all processes together (unset: each process counts for itself)'),
   BLOB_STORE: optional(directoryAddress, 'where original files are kept: `file:///absolute/path` (unset: `blobs` in DATA_DIR)'),
   JWT_SECRET: secret(longSecret, 'signs access tokens (unset: generated into DATA_DIR; required in production)'),
+  JWT_SECRET_PREVIOUS: secret(longSecret, 'the `JWT_SECRET` before the present one: its tokens are still accepted, none is signed with it'),
   SEALING_KEY: secret(longSecret, 'authenticates list cursors (unset: generated into DATA_DIR; required in production)'),
   ADMIN_EMAIL: withDefault(z.email('must be an e-mail address'), 'admin@morag.localhost', 'first administrator, made at the first start'),
   ADMIN_PASSWORD: secret(z.string().min(8, 'must have at least 8 characters').max(128, 'must have at most 128 characters'), "the first administrator's password (unset: generated and printed once)"),
@@ -74,6 +76,7 @@ export const VARIABLES = {
   EMBEDDING_DIMENSIONS: optional(integer(1, 16000), 'length of its vectors'),
   MAX_UPLOAD_MB: withDefault(integer(1, 10240), '100', 'largest file accepted, in MiB'),
   DOCS_ENABLED: optional(flag, 'Swagger UI at /docs and the document at /openapi.json (unset: true, but false in production)'),
+  METRICS_TOKEN: secret(text, 'what `/metrics` asks for as a bearer token (unset: open, but absent in production)'),
   LOG_LEVEL: withDefault(oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info', 'least important message that is logged'),
 };
 

@@ -7,9 +7,9 @@ import { RateLimits, tenantSubject, type Limit, type Verdict } from './rate-limi
 const HOUR_SECONDS = 3600;
 
 function limitsOf(principal: Principal): Limit[] {
-  const { apiKeyId, keyCallsPerHour, tenantCallsPerHour } = principal;
+  const { apiKeyLineageId, keyCallsPerHour, tenantCallsPerHour } = principal;
   return [
-    ...(apiKeyId !== null && keyCallsPerHour !== null ? [{ subject: `key:${apiKeyId}`, perHour: keyCallsPerHour }] : []),
+    ...(apiKeyLineageId !== null && keyCallsPerHour !== null ? [{ subject: `key:${apiKeyLineageId}`, perHour: keyCallsPerHour }] : []),
     ...(tenantCallsPerHour === null ? [] : [{ subject: tenantSubject(principal.tenantId), perHour: tenantCallsPerHour }]),
   ];
 }

@@ -1,0 +1,32 @@
+import { timingSafeEqual } from 'node:crypto';
+import { Controller, Get, Headers, Res } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { Public } from '../common/principal.js';
+import { sha256 } from '../common/secrets.js';
+import { Config } from '../config/config.js';
+import { MetricsHidden } from './metrics.errors.js';
+import { Metrics } from './metrics.js';
+
+/** For the operator's Prometheus alone: in production it takes the token, and without one there is nothing here. */
+@Controller('metrics')
+@Public()
+@ApiExcludeController()
+export class MetricsController {
+  constructor(
+    private readonly config: Config,
+    private readonly metrics: Metrics,
+  ) {}
+
+  @Get()
+  async read(@Headers('authorization') authorization: string | undefined, @Res() reply: FastifyReply): Promise<void> {
+    if (!this.isOpenTo(authorization)) throw new MetricsHidden();
+    await reply.type(this.metrics.registry.contentType).send(await this.metrics.registry.metrics());
+  }
+
+  private isOpenTo(authorization: string | undefined): boolean {
+    const { METRICS_TOKEN, NODE_ENV } = this.config.env;
+    if (METRICS_TOKEN === undefined) return NODE_ENV !== 'production';
+    return timingSafeEqual(sha256(authorization ?? ''), sha256(`Bearer ${METRICS_TOKEN}`));
+  }
+}
