@@ -12,6 +12,7 @@ import { ConfigModule } from './config/config.module.js';
 import { DatabasesModule } from './databases/databases.module.js';
 import { DocumentsModule } from './documents/documents.module.js';
 import { EmbeddingsModule } from './embeddings/embeddings.module.js';
+import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { JobsWorker } from './jobs/jobs.worker.js';
@@ -40,6 +41,7 @@ export class AppModule implements OnApplicationShutdown {
         ConfigModule.forRoot(config),
         MetricsModule,
         PersistenceModule.forRoot(databaseUrl, config.env.DATABASE_POOL),
+        EventsModule.forRoot(databaseUrl),
         JobsModule.forRoot(databaseUrl),
         RateLimitsModule,
         EmbeddingsModule,

@@ -24,7 +24,7 @@ const TAGS: Readonly<Record<string, string>> = {
   Jobs: 'How far the processing is',
   Search: 'Passages with citations',
   Administration: 'Across tenants, for administrators',
-  Health: 'For load balancers and supervisors',
+  Operations: 'For load balancers, supervisors and Prometheus',
 };
 
 const ERRORS: Readonly<Record<string, string>> = {
@@ -46,10 +46,12 @@ const ERRORS: Readonly<Record<string, string>> = {
 function errorsOf(path: string, method: string, access: string): string[] {
   const open = access === 'public';
   const codes = ['500', '503', ...(open ? [] : ['401', '403', '429'])];
-  if (!path.startsWith('/health')) codes.push('400');
-  if (path === '/auth/login') codes.push('401');
+  if (!path.startsWith('/health') && path !== '/metrics') codes.push('400');
+  if (path === '/auth/login' || path === '/auth/refresh') codes.push('401');
+  if (path === '/auth/login') codes.push('429');
+  if (path === '/metrics') codes.push('404');
   if (method !== 'get' && method !== 'delete') codes.push('413', '415');
-  if (method !== 'get' && path !== '/auth/login') codes.push('409');
+  if (method !== 'get' && path !== '/auth/login' && path !== '/auth/refresh') codes.push('409');
   if (!open && (path.includes('{') || method === 'post')) codes.push('404');
   if (!open && ['post', 'put', 'patch'].includes(method)) codes.push('422');
   if (path.startsWith('/api/v1/ingest')) codes.push('507');

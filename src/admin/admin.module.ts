@@ -1,7 +1,9 @@
 import { Module } from '@nestjs/common';
 import { TenancyModule } from '../tenancy/tenancy.module.js';
-import { AdminController } from './admin.controller.js';
+import { UsersModule } from '../users/users.module.js';
+import { AdminTenantsController } from './admin-tenants.controller.js';
+import { AdminUsersController } from './admin-users.controller.js';
 
 /** What the operator of the whole installation sees and does. */
-@Module({ imports: [TenancyModule], controllers: [AdminController] })
+@Module({ imports: [TenancyModule, UsersModule], controllers: [AdminTenantsController, AdminUsersController] })
 export class AdminModule {}

@@ -3,18 +3,33 @@ import { ApiTags } from '@nestjs/swagger';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../common/principal.js';
 import { UuidParam } from '../common/validation.js';
 import { ApiKeysService } from './api-keys.service.js';
-import { ApiKeyDto, ApiKeyListDto, CreateApiKeyDto, CreatedApiKeyDto, ListApiKeysQueryDto, UpdateApiKeyDto } from './dto/api-key.dto.js';
+import { ApiKeyDto, ApiKeyListDto, CreateApiKeyDto, CreatedApiKeyDto, ListApiKeysQueryDto, RotateApiKeyDto, UpdateApiKeyDto } from './dto/api-key.dto.js';
+import { KeyVerificationDto, VerifyApiKeyDto } from './dto/key-verification.dto.js';
+import { KeyVerificationService } from './key-verification.service.js';
 
 @ApiTags('API keys')
 @Controller('api/v1/api-keys')
 @RequirePermission('admin')
 export class ApiKeysController {
-  constructor(private readonly apiKeys: ApiKeysService) {}
+  constructor(
+    private readonly apiKeys: ApiKeysService,
+    private readonly verification: KeyVerificationService,
+  ) {}
 
   /** Mints a key. `secret_key` is shown in this answer only. */
   @Post()
   create(@CurrentPrincipal() principal: Principal, @Body() dto: CreateApiKeyDto): Promise<CreatedApiKeyDto> {
     return this.apiKeys.create(principal, dto);
+  }
+
+  /**
+   * Whether a key of the own tenant is good, and for this: for a gateway of yours that your clients call with keys minted here. A key that
+   * is good is charged one call of its hour.
+   */
+  @Post('verify')
+  @HttpCode(200)
+  verify(@CurrentPrincipal() principal: Principal, @Body() dto: VerifyApiKeyDto): Promise<KeyVerificationDto> {
+    return this.verification.verify(principal, dto);
   }
 
   /** Lists the tenant's keys, newest first. */
@@ -39,6 +54,12 @@ export class ApiKeysController {
   @Patch(':id')
   update(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: UpdateApiKeyDto): Promise<ApiKeyDto> {
     return this.apiKeys.update(principal, id, dto);
+  }
+
+  /** Replaces the secret: a new key inherits everything, the old one works until the grace ends. `secret_key` is shown in this answer only. */
+  @Post(':id/rotate')
+  rotate(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: RotateApiKeyDto): Promise<CreatedApiKeyDto> {
+    return this.apiKeys.rotate(principal, id, dto);
   }
 
   /** Revokes a key for good. */

@@ -37,3 +37,28 @@ export class RevokedForGood extends AppError {
     });
   }
 }
+
+/** A key has one successor: what is changed on the old one would be lost with it. */
+export class AlreadyRotated extends AppError {
+  constructor(successorId: string) {
+    super({
+      status: 409,
+      code: 'illegal_transition',
+      title: 'Already rotated',
+      detail: `This key was rotated and only waits for the end of its grace. Change or rotate its successor ${successorId}, or revoke this one.`,
+      members: { allowed: ['revoked'], rotated_to: successorId },
+    });
+  }
+}
+
+export class ExpiredForGood extends AppError {
+  constructor() {
+    super({
+      status: 409,
+      code: 'illegal_transition',
+      title: 'Expired',
+      detail: 'An expired key has nothing to hand on. Give it a later expires_at first, or create a new key.',
+      members: { allowed: ['active', 'inactive', 'revoked'] },
+    });
+  }
+}

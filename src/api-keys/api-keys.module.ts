@@ -3,15 +3,17 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { TenancyModule } from '../tenancy/tenancy.module.js';
 import { UsageService } from '../tenancy/usage.service.js';
 import { ApiKeyEntity } from './api-key.entity.js';
+import { ApiKeyVerifier } from './api-key-verifier.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysRepository } from './api-keys.repository.js';
 import { ApiKeysService } from './api-keys.service.js';
+import { KeyVerificationService } from './key-verification.service.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([ApiKeyEntity]), TenancyModule],
   controllers: [ApiKeysController],
-  providers: [ApiKeysRepository, ApiKeysService],
-  exports: [ApiKeysService],
+  providers: [ApiKeysRepository, ApiKeysService, ApiKeyVerifier, KeyVerificationService],
+  exports: [ApiKeysService, ApiKeyVerifier],
 })
 export class ApiKeysModule {
   constructor(usage: UsageService, apiKeys: ApiKeysRepository) {

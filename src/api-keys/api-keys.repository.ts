@@ -9,6 +9,10 @@ export interface ApiKeyFilter {
   status?: ApiKeyStatus;
   permission?: string;
   nameContains?: string;
+  createdAfter?: Date;
+  createdBefore?: Date;
+  lastUsedAfter?: Date;
+  lastUsedBefore?: Date;
 }
 
 export interface ApiKeyPage {
@@ -18,12 +22,12 @@ export interface ApiKeyPage {
 }
 
 export type ApiKeyChange = Partial<
-  Pick<ApiKeyEntity, 'name' | 'description' | 'permissions' | 'isActive' | 'expiresAt' | 'revokedAt' | 'rateLimitPerHour' | 'allowedIps' | 'databaseIds' | 'metadata'>
+  Pick<ApiKeyEntity, 'name' | 'description' | 'permissions' | 'isActive' | 'expiresAt' | 'rateLimitPerHour' | 'allowedIps' | 'databaseIds' | 'metadata'>
 >;
 
 /** A key beside what its owner and tenant are allowed at this moment. */
 export interface KeyWithOwner {
-  key: Pick<ApiKeyEntity, 'id' | 'tenantId' | 'userId' | 'permissions' | 'isActive' | 'expiresAt' | 'revokedAt' | 'allowedIps' | 'databaseIds' | 'rateLimitPerHour' | 'lineageId'>;
+  key: Omit<ApiKeyEntity, 'keyHash'>;
   role: Role;
   ownerIsActive: boolean;
   tenantStatus: TenantStatus;
@@ -38,6 +42,12 @@ const STATUS_CONDITION: Readonly<Record<ApiKeyStatus, string>> = {
   active: 'key.revoked_at IS NULL AND (key.expires_at IS NULL OR key.expires_at > now()) AND key.is_active',
 };
 
+/** Every column of a key but its hash, under the names of the entity. */
+const KEY_COLUMNS = `k.id, k.tenant_id AS "tenantId", k.user_id AS "userId", k.name, k.description, k.key_prefix AS "keyPrefix", k.environment, k.permissions,
+  k.is_active AS "isActive", k.expires_at AS "expiresAt", k.revoked_at AS "revokedAt", k.rate_limit_per_hour AS "rateLimitPerHour", k.allowed_ips AS "allowedIps",
+  k.database_ids AS "databaseIds", k.metadata, k.lineage_id AS "lineageId", k.rotated_from AS "rotatedFrom", k.rotated_to AS "rotatedTo",
+  k.last_used_at AS "lastUsedAt", k.usage_count::float8 AS "usageCount", k.created_at AS "createdAt", k.updated_at AS "updatedAt"`;
+
 @Injectable()
 export class ApiKeysRepository {
   async insert(tx: TenantTx, key: Partial<ApiKeyEntity>): Promise<void> {
@@ -50,10 +60,7 @@ export class ApiKeysRepository {
 
   async findByHash(tx: SystemTx, hash: Buffer): Promise<KeyWithOwner | null> {
     const rows = await tx.manager.query<(KeyWithOwner['key'] & Omit<KeyWithOwner, 'key'>)[]>(
-      `SELECT k.id, k.tenant_id AS "tenantId", k.user_id AS "userId", k.permissions, k.is_active AS "isActive", k.expires_at AS "expiresAt",
-              k.revoked_at AS "revokedAt", k.allowed_ips AS "allowedIps", k.database_ids AS "databaseIds", k.rate_limit_per_hour AS "rateLimitPerHour",
-              k.lineage_id AS "lineageId",
-              u.role, u.is_active AS "ownerIsActive", t.status AS "tenantStatus", q.hard_limit::float8 AS "tenantCallsPerHour"
+      `SELECT ${KEY_COLUMNS}, u.role, u.is_active AS "ownerIsActive", t.status AS "tenantStatus", q.hard_limit::float8 AS "tenantCallsPerHour"
          FROM api_keys k JOIN users u ON u.tenant_id = k.tenant_id AND u.id = k.user_id JOIN tenants t ON t.id = k.tenant_id
          JOIN tenant_quotas q ON q.tenant_id = k.tenant_id AND q.resource = 'api_calls_per_hour'
         WHERE k.key_hash = $1`,
@@ -78,14 +85,37 @@ export class ApiKeysRepository {
     return { rows, total };
   }
 
-  /** Changes a key that was not revoked. */
+  /** Changes a key that was neither revoked nor rotated. */
   async update(tx: TenantTx, id: string, change: ApiKeyChange): Promise<boolean> {
     const { affected } = await tx.manager
       .createQueryBuilder()
       .update(ApiKeyEntity)
       .set({ ...change, updatedAt: new Date() })
-      .where('tenant_id = :tenantId AND id = :id AND revoked_at IS NULL', { tenantId: tx.tenantId, id })
+      .where('tenant_id = :tenantId AND id = :id AND revoked_at IS NULL AND rotated_to IS NULL', { tenantId: tx.tenantId, id })
       .execute();
+    return affected === 1;
+  }
+
+  /** Ends a key for good. Undefined when that was done already; a rotated one has left its place in the quota to its successor. */
+  async revoke(tx: TenantTx, id: string): Promise<{ heldQuota: boolean } | undefined> {
+    const [rows] = await tx.manager.query<[{ heldQuota: boolean }[], number]>(
+      `UPDATE api_keys SET revoked_at = now(), updated_at = now() WHERE tenant_id = $1 AND id = $2 AND revoked_at IS NULL RETURNING rotated_to IS NULL AS "heldQuota"`,
+      [tx.tenantId, id],
+    );
+    return rows[0];
+  }
+
+  /**
+   * Makes way for a successor: the key works for `graceSeconds` more, though never longer than it would have; without a grace it is revoked.
+   * Of several at once, one succeeds.
+   */
+  async supersede(tx: TenantTx, id: string, successorId: string, graceSeconds: number): Promise<boolean> {
+    const [, affected] = await tx.manager.query<[unknown[], number]>(
+      `UPDATE api_keys SET rotated_to = $3, updated_at = now(), revoked_at = CASE WHEN $4 = 0 THEN now() END,
+              expires_at = CASE WHEN $4 = 0 THEN expires_at ELSE LEAST(expires_at, now() + make_interval(secs => $4)) END
+        WHERE tenant_id = $1 AND id = $2 AND revoked_at IS NULL AND rotated_to IS NULL AND (expires_at IS NULL OR expires_at > now())`,
+      [tx.tenantId, id, successorId, graceSeconds],
+    );
     return affected === 1;
   }
 
@@ -120,6 +150,10 @@ export class ApiKeysRepository {
     if (filter.status) query.andWhere(STATUS_CONDITION[filter.status]);
     if (filter.permission) query.andWhere(':permission = ANY (key.permissions)', { permission: filter.permission });
     if (filter.nameContains) query.andWhere('position(lower(:name) in lower(key.name)) > 0', { name: filter.nameContains });
+    if (filter.createdAfter) query.andWhere('key.created_at > :createdAfter', { createdAfter: filter.createdAfter });
+    if (filter.createdBefore) query.andWhere('key.created_at < :createdBefore', { createdBefore: filter.createdBefore });
+    if (filter.lastUsedAfter) query.andWhere('key.last_used_at > :lastUsedAfter', { lastUsedAfter: filter.lastUsedAfter });
+    if (filter.lastUsedBefore) query.andWhere('key.last_used_at < :lastUsedBefore', { lastUsedBefore: filter.lastUsedBefore });
     return query;
   }
 }

@@ -1,52 +1,44 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { Cursors, pageOf } from '../common/pagination.js';
-import { PERMISSIONS_OF_ROLE, type Permission, type Principal } from '../common/principal.js';
-import { sha256 } from '../common/secrets.js';
+import type { Permission, Principal } from '../common/principal.js';
+import type { AppError } from '../common/errors.js';
+import { TenantChanges } from '../events/tenant-changes.js';
 import { violates } from '../persistence/postgres-errors.js';
 import { Transactions, type TenantTx } from '../persistence/transactions.js';
 import { QuotasService } from '../tenancy/quotas.service.js';
-import { statusOf, type ApiKeyEntity } from './api-key.entity.js';
-import { ApiKeyNameTaken, ApiKeyNotFound, BoundDatabaseNotFound, RevokedForGood } from './api-keys.errors.js';
+import type { ApiKeyEntity } from './api-key.entity.js';
+import { AlreadyRotated, ApiKeyNameTaken, ApiKeyNotFound, BoundDatabaseNotFound, ExpiredForGood, RevokedForGood } from './api-keys.errors.js';
 import { ApiKeysRepository, type ApiKeyChange } from './api-keys.repository.js';
-import { ApiKeyDto, type ApiKeyListDto, type CreateApiKeyDto, type CreatedApiKeyDto, type ListApiKeysQueryDto, type UpdateApiKeyDto } from './dto/api-key.dto.js';
-import { isWellFormedKey, mintKey } from './key-format.js';
+import { ApiKeyDto, type ApiKeyListDto, type CreateApiKeyDto, type CreatedApiKeyDto, type ListApiKeysQueryDto, type RotateApiKeyDto, type UpdateApiKeyDto } from './dto/api-key.dto.js';
+import { mintKey } from './key-format.js';
 import { boundedBy, rightsAfter, type KeyRights } from './key-rights.js';
 
 /** Of a key that a person makes without saying more. */
 const DEFAULT_PERMISSIONS: Permission[] = ['read'];
 
-/** Keys for programs: made, found, changed and revoked by their tenant, and verified on every request. */
+/** Why a key can be changed no more. */
+function ended({ revokedAt, rotatedTo }: ApiKeyEntity): AppError {
+  if (revokedAt !== null) return new RevokedForGood();
+  return rotatedTo === null ? new ExpiredForGood() : new AlreadyRotated(rotatedTo);
+}
+
+/** What a successor inherits: everything but the secret and the history. */
+function successorOf(key: ApiKeyEntity): Partial<ApiKeyEntity> {
+  const { userId, name, description, environment, permissions, isActive, expiresAt, rateLimitPerHour, allowedIps, databaseIds, metadata, lineageId } = key;
+  return { userId, name, description, environment, permissions, isActive, expiresAt, rateLimitPerHour, allowedIps, databaseIds, metadata, lineageId, rotatedFrom: key.id };
+}
+
+/** Keys for programs: made, found, changed, rotated and revoked by their tenant. */
 @Injectable()
 export class ApiKeysService {
   constructor(
     private readonly transactions: Transactions,
     private readonly apiKeys: ApiKeysRepository,
     private readonly quotas: QuotasService,
+    private readonly changes: TenantChanges,
     private readonly cursors: Cursors,
   ) {}
-
-  /** Who the key stands for, or false for one that is unknown, malformed, revoked, expired or disabled. */
-  async verify(secret: string): Promise<Principal | false> {
-    if (!isWellFormedKey(secret)) return false;
-    const found = await this.transactions.forSystem((tx) => this.apiKeys.findByHash(tx, sha256(secret)));
-    if (!found?.ownerIsActive || statusOf(found.key) !== 'active') return false;
-    const { key, role, tenantStatus, tenantCallsPerHour } = found;
-    return {
-      tenantId: key.tenantId,
-      tenantStatus,
-      userId: key.userId,
-      role,
-      permissions: key.permissions.filter((permission) => PERMISSIONS_OF_ROLE[role].includes(permission)),
-      sessionId: null,
-      apiKeyId: key.id,
-      apiKeyLineageId: key.lineageId,
-      databaseIds: key.databaseIds,
-      allowedIps: key.allowedIps,
-      keyCallsPerHour: key.rateLimitPerHour,
-      tenantCallsPerHour,
-    };
-  }
 
   async create(principal: Principal, dto: CreateApiKeyDto): Promise<CreatedApiKeyDto> {
     const minted = mintKey(dto.environment);
@@ -82,7 +74,15 @@ export class ApiKeysService {
   }
 
   async list(principal: Principal, query: ListApiKeysQueryDto): Promise<ApiKeyListDto> {
-    const filter = { status: query.status, permission: query.permission, nameContains: query.name_contains };
+    const filter = {
+      status: query.status,
+      permission: query.permission,
+      nameContains: query.name_contains,
+      createdAfter: query.created_after,
+      createdBefore: query.created_before,
+      lastUsedAfter: query.last_used_after,
+      lastUsedBefore: query.last_used_before,
+    };
     const scope = `api-keys ${principal.tenantId} ${JSON.stringify(filter)}`;
     const before = this.cursors.decode(query.cursor, scope);
     const { rows, total } = await this.transactions.forTenant(principal.tenantId, (tx) =>
@@ -97,7 +97,7 @@ export class ApiKeysService {
   }
 
   update(principal: Principal, id: string, dto: UpdateApiKeyDto): Promise<ApiKeyDto> {
-    return this.transactions.forTenant(principal.tenantId, async (tx) => {
+    return this.changes.behindFence(principal.tenantId, async (tx) => {
       const rights = { permissions: dto.permissions, expiresAt: dto.expires_at, databaseIds: dto.database_ids, allowedIps: dto.allowed_ips };
       if (principal.apiKeyId !== null) await this.withinOwnRights(tx, principal, rightsAfter(rights, await this.find(tx, id)));
       await this.requireDatabases(tx, dto.database_ids);
@@ -110,21 +110,35 @@ export class ApiKeysService {
         metadata: dto.metadata,
       };
       await this.refusingTakenName(dto.name ?? '', async () => {
-        if (await this.apiKeys.update(tx, id, change)) return;
-        // Not found, or found and revoked.
-        await this.read(tx, id);
-        throw new RevokedForGood();
+        if (!(await this.apiKeys.update(tx, id, change))) throw ended(await this.find(tx, id));
       });
       return this.read(tx, id);
     });
   }
 
+  /**
+   * Hands everything on to a successor with a secret of its own; the old secret works until the grace ends. Name, place in the quota and
+   * rate limit are one between them.
+   * @throws RevokedForGood, AlreadyRotated, ExpiredForGood
+   */
+  rotate(principal: Principal, id: string, { grace_seconds }: RotateApiKeyDto): Promise<CreatedApiKeyDto> {
+    const successorId = uuidv7();
+    return this.changes.behindFence(principal.tenantId, async (tx) => {
+      const key = await this.find(tx, id);
+      await this.withinOwnRights(tx, principal, key);
+      const minted = mintKey(key.environment);
+      if (!(await this.apiKeys.supersede(tx, id, successorId, grace_seconds))) throw ended(await this.find(tx, id));
+      await this.apiKeys.insert(tx, { ...successorOf(key), id: successorId, keyHash: minted.hash, keyPrefix: minted.prefix });
+      return { api_key: await this.read(tx, successorId), secret_key: minted.secret };
+    });
+  }
+
   /** Ends the key for good; its row stays for the audit. A second call finds nothing left to do. */
   async revoke(principal: Principal, id: string): Promise<void> {
-    await this.transactions.forTenant(principal.tenantId, async (tx) => {
-      const revoked = await this.apiKeys.update(tx, id, { revokedAt: new Date() });
-      if (revoked) await this.quotas.giveBack(tx, 'api_keys', 1);
-      else await this.read(tx, id);
+    await this.changes.behindFence(principal.tenantId, async (tx) => {
+      const revoked = await this.apiKeys.revoke(tx, id);
+      if (revoked?.heldQuota) await this.quotas.giveBack(tx, 'api_keys', 1);
+      if (!revoked) await this.read(tx, id);
     });
   }
 

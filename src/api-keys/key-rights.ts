@@ -1,3 +1,4 @@
+import { isWithinRanges } from '../common/ip-ranges.js';
 import type { ApiKeyEntity } from './api-key.entity.js';
 import { BeyondOwnRights } from './api-keys.errors.js';
 
@@ -15,8 +16,7 @@ export function boundedBy(maker: KeyRights, wanted: Partial<KeyRights>): Partial
   if (bound && wanted.databaseIds !== undefined && (wanted.databaseIds === null || wanted.databaseIds.some((id) => !bound.includes(id)))) {
     throw new BeyondOwnRights('a database');
   }
-  // Ranges are compared as written: a narrower range written differently is refused rather than guessed at.
-  if (maker.allowedIps.length > 0 && wanted.allowedIps !== undefined && (wanted.allowedIps.length === 0 || wanted.allowedIps.some((ip) => !maker.allowedIps.includes(ip)))) {
+  if (maker.allowedIps.length > 0 && wanted.allowedIps !== undefined && (wanted.allowedIps.length === 0 || wanted.allowedIps.some((ip) => !isWithinRanges(ip, maker.allowedIps)))) {
     throw new BeyondOwnRights('an address range');
   }
   return {

@@ -18,19 +18,31 @@ export interface AccessClaims {
   sid: string;
 }
 
-/** Signs access tokens; the strategy of passport checks them. */
+/** Names a secret without telling it. */
+const keyIdOf = (secret: string): string => createHash('sha256').update(secret).digest('hex').slice(0, 8);
+
+/** Signs access tokens with the present secret, and knows those of the one before by their `kid` (RFC 7515, 4.1.4); the strategy of passport checks them. */
 @Injectable()
 export class AccessTokens {
-  private readonly keyId: string;
+  private readonly secrets: ReadonlyMap<string, string>;
+  private readonly signingKeyId: string;
 
   constructor(
     private readonly jwt: JwtService,
-    config: Config,
+    { jwtSecrets }: Config,
   ) {
-    this.keyId = createHash('sha256').update(config.jwtSecret).digest('hex').slice(0, 8);
+    this.secrets = new Map(jwtSecrets.map((secret) => [keyIdOf(secret), secret]));
+    this.signingKeyId = keyIdOf(jwtSecrets[0]!);
   }
 
   sign(claims: Omit<AccessClaims, 'typ'>): Promise<string> {
-    return this.jwt.signAsync({ ...claims, typ: 'access' }, { keyid: this.keyId });
+    return this.jwt.signAsync({ ...claims, typ: 'access' }, { keyid: this.signingKeyId, secret: this.secrets.get(this.signingKeyId) });
+  }
+
+  /** The secret that the token says it was signed with; undefined when that is none of ours. */
+  secretFor(token: string): string | undefined {
+    const decoded = this.jwt.decode<{ header: { kid?: unknown } } | null>(token, { complete: true });
+    const keyId = decoded?.header.kid;
+    return typeof keyId === 'string' ? this.secrets.get(keyId) : undefined;
   }
 }

@@ -1,18 +1,20 @@
-import { Body, Controller, Get, HttpCode, Post, Put } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Ip, Post, Put } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { CurrentPrincipal, Public, RequirePermission, type Principal } from '../common/principal.js';
 import { UpdateUserDto, UpdateUserSettingsDto, UserDto, UserSettingsDto } from '../users/dto/user.dto.js';
 import { UsersService } from '../users/users.service.js';
-import { AuthService } from './auth.service.js';
-import { ChangePasswordDto, LoginDto, LoginResultDto, MeDto, RegisterDto } from './dto/auth.dto.js';
+import { AccountService } from './account.service.js';
+import { ChangePasswordDto, LoginDto, LoginResultDto, LogoutDto, MeDto, RefreshDto, RegisterDto } from './dto/auth.dto.js';
 import { RegistrationService } from './registration.service.js';
+import { SignInService } from './sign-in.service.js';
 
 @ApiTags('Authentication')
 @Controller('auth')
 export class AuthController {
   constructor(
     private readonly registration: RegistrationService,
-    private readonly auth: AuthService,
+    private readonly signIn: SignInService,
+    private readonly account: AccountService,
     private readonly users: UsersService,
   ) {}
 
@@ -27,15 +29,31 @@ export class AuthController {
   @Post('login')
   @HttpCode(200)
   @Public()
-  login(@Body() dto: LoginDto): Promise<LoginResultDto> {
-    return this.auth.login(dto);
+  login(@Body() dto: LoginDto, @Ip() address: string): Promise<LoginResultDto> {
+    return this.signIn.login(dto, address);
+  }
+
+  /** Trades a refresh token for new tokens. One that was used before ends its session: somebody else has it, too. */
+  @Post('refresh')
+  @HttpCode(200)
+  @Public()
+  refresh(@Body() dto: RefreshDto): Promise<LoginResultDto> {
+    return this.signIn.refresh(dto);
+  }
+
+  /** Ends this session, or all of them. */
+  @Post('logout')
+  @HttpCode(204)
+  @RequirePermission('session')
+  logout(@CurrentPrincipal() principal: Principal, @Body() dto: LogoutDto): Promise<void> {
+    return this.signIn.logout(principal, dto);
   }
 
   /** Whose credential this is; an API key also sees itself in `api_key`. */
   @Get('me')
   @RequirePermission('authenticated')
   me(@CurrentPrincipal() principal: Principal): Promise<MeDto> {
-    return this.auth.me(principal);
+    return this.account.me(principal);
   }
 
   /** Changes your profile: only the fields that are named. */
@@ -64,6 +82,6 @@ export class AuthController {
   @HttpCode(204)
   @RequirePermission('session')
   changePassword(@CurrentPrincipal() principal: Principal, @Body() dto: ChangePasswordDto): Promise<void> {
-    return this.auth.changePassword(principal, dto);
+    return this.account.changePassword(principal, dto);
   }
 }

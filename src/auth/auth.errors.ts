@@ -91,6 +91,20 @@ export class HashingBusy extends ServiceUnavailable {
   }
 }
 
+/** Too many tries have failed for this account, or from this address. */
+export class TooManyAttempts extends AppError {
+  constructor(retryAfterSeconds: number) {
+    super({
+      status: 429,
+      code: 'rate_limited',
+      title: 'Too many attempts',
+      detail: `Too many attempts to sign in have failed. The password was not looked at; wait ${retryAfterSeconds} s.`,
+      retryable: true,
+      headers: { 'Retry-After': String(retryAfterSeconds) },
+    });
+  }
+}
+
 /** A key that leaks must not take over the account it belongs to. */
 export class SessionRequired extends AppError {
   constructor() {

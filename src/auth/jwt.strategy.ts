@@ -2,20 +2,23 @@ import { Injectable } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import { ExtractJwt, Strategy } from 'passport-jwt';
 import type { Principal } from '../common/principal.js';
-import { Config } from '../config/config.js';
-import { TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER, type AccessClaims } from './access-tokens.js';
+import { AccessTokens, TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER, type AccessClaims } from './access-tokens.js';
+import { InvalidCredentials } from './auth.errors.js';
 import { SessionsService } from './sessions.service.js';
 
 /** Identifies the person behind an access token. */
 @Injectable()
 export class JwtStrategy extends PassportStrategy(Strategy, 'jwt') {
   constructor(
-    config: Config,
+    tokens: AccessTokens,
     private readonly sessions: SessionsService,
   ) {
     super({
       jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(),
-      secretOrKey: config.jwtSecret,
+      secretOrKeyProvider: (_: unknown, token: string, done: (error: Error | null, secret?: string) => void) => {
+        const secret = tokens.secretFor(token);
+        done(secret === undefined ? new InvalidCredentials() : null, secret);
+      },
       algorithms: [TOKEN_ALGORITHM],
       issuer: TOKEN_ISSUER,
       audience: TOKEN_AUDIENCE,

@@ -5,8 +5,11 @@ import { HashingBusy } from './auth.errors.js';
 
 /** The library's `Algorithm.Argon2id`, a const enum that cannot be imported one file at a time. */
 const ARGON2ID = 2;
+const [MEMORY_KIB, PASSES, LANES] = [19 * 1024, 2, 1];
 /** OWASP's second choice for argon2id: 19 MiB, two passes, one lane. */
-const PARAMETERS: Options = { algorithm: ARGON2ID, memoryCost: 19 * 1024, timeCost: 2, parallelism: 1 };
+const PARAMETERS: Options = { algorithm: ARGON2ID, memoryCost: MEMORY_KIB, timeCost: PASSES, parallelism: LANES };
+/** As the PHC string of a hash begins that was made with these. */
+const PRESENT = `$argon2id$v=19$m=${MEMORY_KIB},t=${PASSES},p=${LANES}$`;
 /** Half of libuv's threads, so that files are still read while people sign in. */
 const AT_ONCE = 2;
 const MAX_WAITING = 100;
@@ -18,18 +21,28 @@ export class Passwords {
   private readonly nobodysHash: Promise<string> = hash('no account has this password', PARAMETERS);
 
   hash(password: string): Promise<string> {
-    return this.bounded(() => hash(password, PARAMETERS));
+    return this.inTurn(() => hash(password, PARAMETERS));
   }
 
-  /** Spends the same time when there is no hash to compare with, so that time does not tell whether an account exists. */
-  verify(stored: string | undefined, password: string): Promise<boolean> {
-    return this.bounded(async () => {
-      const matches = await verify(stored ?? (await this.nobodysHash), password);
-      return matches && stored !== undefined;
-    });
+  /** Whether a hash was made with other parameters than ours are now, and should be made anew at the next chance. */
+  isOutdated(stored: string): boolean {
+    return !stored.startsWith(PRESENT);
   }
 
-  private bounded<T>(work: () => Promise<T>): Promise<T> {
+  /**
+   * Spends the same time when there is no hash to compare with, so that time does not tell whether an account exists. Call it within
+   * `inTurn`.
+   */
+  async matches(stored: string | undefined, password: string): Promise<boolean> {
+    const matches = await verify(stored ?? (await this.nobodysHash), password);
+    return matches && stored !== undefined;
+  }
+
+  /**
+   * Runs what hashes when its turn comes; of all that belongs to an attempt, so that no more of them are under way than may be hashed for.
+   * @throws HashingBusy when too many wait already
+   */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
     if (this.limit.pendingCount >= MAX_WAITING) throw new HashingBusy();
     return this.limit(work);
   }

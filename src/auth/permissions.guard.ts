@@ -3,11 +3,9 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { isAllowedAddress } from '../common/ip-ranges.js';
 import {
-  OPEN_TO_SUSPENDED, PUBLIC_ROUTE, REQUIRED_PERMISSION, REQUIRED_ROLE, type AuthenticatedRequest, type Principal, type RequiredPermission, type Role,
+  isWorkingTenant, OPEN_TO_SUSPENDED, PUBLIC_ROUTE, REQUIRED_PERMISSION, REQUIRED_ROLE, type AuthenticatedRequest, type Principal, type RequiredPermission, type Role,
 } from '../common/principal.js';
 import { AddressNotAllowed, ForbiddenRole, InsufficientScope, SessionRequired, TenantSuspended } from './auth.errors.js';
-
-const WORKING: readonly string[] = ['active', 'trial'];
 
 /** Decides whether an authenticated principal may use a route: from here, in this state, with this permission and role. */
 @Injectable()
@@ -39,6 +37,6 @@ export class PermissionsGuard implements CanActivate {
 
   private checkCircumstances(principal: Principal, address: string, openToSuspended: boolean): void {
     if (!isAllowedAddress(address, principal.allowedIps)) throw new AddressNotAllowed();
-    if (!openToSuspended && !WORKING.includes(principal.tenantStatus)) throw new TenantSuspended();
+    if (!openToSuspended && !isWorkingTenant(principal.tenantStatus)) throw new TenantSuspended();
   }
 }

@@ -3,27 +3,56 @@ import ipaddr from 'ipaddr.js';
 
 type Range = [ipaddr.IPv4 | ipaddr.IPv6, number];
 
-/** An address stands for the range of itself; an IPv4 address in IPv6 clothes is its IPv4 address. */
+const BITS = { ipv4: 32, ipv6: 128 } as const;
+
+/** A range of IPv4 addresses in IPv6 clothes is that range of IPv4 addresses, since callers are undressed likewise. */
+function undressed([address, bits]: Range): Range {
+  if (address.kind() !== 'ipv6' || bits < 96 || !(address as ipaddr.IPv6).isIPv4MappedAddress()) return [address, bits];
+  return [(address as ipaddr.IPv6).toIPv4Address(), bits - 96];
+}
+
+/** An address stands for the range of itself. */
 function parseRange(text: string): Range | null {
-  if (ipaddr.isValidCIDR(text)) return ipaddr.parseCIDR(text);
-  // parseCIDR is strict; isValid alone would let `127.1` and `0x7f.1` through.
-  if (!ipaddr.IPv4.isValidFourPartDecimal(text) && !ipaddr.IPv6.isValid(text)) return null;
-  const address = ipaddr.process(text);
-  return [address, address.kind() === 'ipv4' ? 32 : 128];
+  const [address = ''] = text.split('/');
+  // ipaddr.js alone would let `127.1`, `0x7f.1` and zones such as `fe80::1%eth0` through.
+  if (address.includes('%') || (!ipaddr.IPv4.isValidFourPartDecimal(address) && !ipaddr.IPv6.isValid(address))) return null;
+  if (text.includes('/')) return ipaddr.isValidCIDR(text) ? undressed(ipaddr.parseCIDR(text)) : null;
+  const parsed = ipaddr.parse(address);
+  return undressed([parsed, BITS[parsed.kind()]]);
 }
 
 /** Whether the text is an IPv4 or IPv6 address or a CIDR range. */
 export const isAddressRange = (text: string): boolean => parseRange(text) !== null;
 
+function contains([network, bits]: Range, [address, addressBits]: Range): boolean {
+  return network.kind() === address.kind() && addressBits >= bits && address.match([network, bits] as [never, number]);
+}
+
+/** Whether the whole range, however it is written, lies in one of the ranges. */
+export function isWithinRanges(range: string, ranges: readonly string[]): boolean {
+  const candidate = parseRange(range);
+  return (
+    candidate !== null &&
+    ranges.some((text) => {
+      const allowed = parseRange(text);
+      return allowed !== null && contains(allowed, candidate);
+    })
+  );
+}
+
 /** Whether the address lies in one of the ranges. An empty list allows every address. */
 export function isAllowedAddress(address: string, ranges: readonly string[]): boolean {
-  if (ranges.length === 0) return true;
-  if (!ipaddr.isValid(address)) return false;
-  const candidate = ipaddr.process(address);
-  return ranges.some((text) => {
-    const range = parseRange(text);
-    return range !== null && range[0].kind() === candidate.kind() && candidate.match(range);
-  });
+  // The zone says on which of our own interfaces a link-local caller stands.
+  return ranges.length === 0 || isWithinRanges(address.split('%')[0] ?? '', ranges);
+}
+
+/** The part of an address by which callers are told apart: whoever has one IPv6 address has the 2^64 beside it. */
+export function networkOf(address: string): string {
+  const range = parseRange(address.split('%')[0] ?? '');
+  if (range === null) return address;
+  const [parsed] = range;
+  if (parsed.kind() === 'ipv4') return parsed.toString();
+  return `${ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/64`).toString()}/64`;
 }
 
 /** Validates an IPv4 or IPv6 address or CIDR range. */

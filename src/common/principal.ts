@@ -16,6 +16,9 @@ export const PERMISSIONS_OF_ROLE: Readonly<Record<Role, readonly Permission[]>> 
 export const TENANT_STATUSES = ['active', 'trial', 'suspended', 'inactive'] as const;
 export type TenantStatus = (typeof TENANT_STATUSES)[number];
 
+/** A tenant in another state may only learn that it is. */
+export const isWorkingTenant = (status: TenantStatus): boolean => status === 'active' || status === 'trial';
+
 /** Who is asking, whichever of the two credentials was shown. */
 export interface Principal {
   readonly tenantId: string;

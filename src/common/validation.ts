@@ -60,6 +60,7 @@ const fromText = (read: (text: string) => unknown): PropertyDecorator => Transfo
 /** Queries and forms know only text. What is no text is left to the next check: `Number({ toString: 1 })` would throw. */
 export const NumberFromText = (): PropertyDecorator => fromText((text) => (text.trim() === '' ? Number.NaN : Number(text)));
 export const DateFromText = (): PropertyDecorator => fromText((text) => new Date(text));
+export const FlagFromText = (): PropertyDecorator => fromText((text) => (text === 'true' ? true : text === 'false' ? false : text));
 
 /** Free-form JSON, untouched: the transformer would drop members such as `toString` from its copy. */
 export const AsSent = (): PropertyDecorator => Transform(({ obj, key }: { obj: Record<string, unknown>; key: string }) => obj[key]);

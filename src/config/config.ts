@@ -69,7 +69,8 @@ export class Config {
   readonly blobDir: string;
   readonly docsEnabled: boolean;
   readonly maxUploadBytes: number;
-  readonly jwtSecret: string;
+  /** The first one signs, all are accepted. */
+  readonly jwtSecrets: readonly string[];
   readonly sealingKey: string;
 
   constructor(readonly env: Env) {
@@ -80,7 +81,7 @@ export class Config {
     this.docsEnabled = env.DOCS_ENABLED ?? env.NODE_ENV !== 'production';
     this.maxUploadBytes = env.MAX_UPLOAD_MB * 1024 * 1024;
     const generated = env.JWT_SECRET === undefined || env.SEALING_KEY === undefined ? generatedSecrets(this.dataDir) : undefined;
-    this.jwtSecret = env.JWT_SECRET ?? generated!.jwt;
+    this.jwtSecrets = [env.JWT_SECRET ?? generated!.jwt, ...(env.JWT_SECRET_PREVIOUS === undefined ? [] : [env.JWT_SECRET_PREVIOUS])];
     this.sealingKey = env.SEALING_KEY ?? generated!.sealing;
   }
 

@@ -15,7 +15,7 @@ export class ReadinessDto {
   status: 'ready';
 }
 
-@ApiTags('Health')
+@ApiTags('Operations')
 @Controller('health')
 @Public()
 export class HealthController {

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
-import { Controller, Get, Headers, Res } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
+import { Controller, Get, Req, Res } from '@nestjs/common';
+import { ApiOkResponse, ApiProduces, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Public } from '../common/principal.js';
 import { sha256 } from '../common/secrets.js';
 import { Config } from '../config/config.js';
@@ -9,18 +9,21 @@ import { MetricsHidden } from './metrics.errors.js';
 import { Metrics } from './metrics.js';
 
 /** For the operator's Prometheus alone: in production it takes the token, and without one there is nothing here. */
+@ApiTags('Operations')
 @Controller('metrics')
 @Public()
-@ApiExcludeController()
 export class MetricsController {
   constructor(
     private readonly config: Config,
     private readonly metrics: Metrics,
   ) {}
 
+  /** What this process counts and measures, for Prometheus; nothing of it tells of a tenant. In production it takes `METRICS_TOKEN` as a bearer token. */
   @Get()
-  async read(@Headers('authorization') authorization: string | undefined, @Res() reply: FastifyReply): Promise<void> {
-    if (!this.isOpenTo(authorization)) throw new MetricsHidden();
+  @ApiProduces('text/plain')
+  @ApiOkResponse({ type: String })
+  async read(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    if (!this.isOpenTo(request.headers.authorization)) throw new MetricsHidden();
     await reply.type(this.metrics.registry.contentType).send(await this.metrics.registry.metrics());
   }
 

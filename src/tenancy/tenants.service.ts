@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Cursors, pageOf } from '../common/pagination.js';
 import type { Principal } from '../common/principal.js';
+import { TenantChanges } from '../events/tenant-changes.js';
 import { Transactions, type AnyTx } from '../persistence/transactions.js';
 import { ResourceQuotaDto, type ResourceQuotasDto } from './dto/quota.dto.js';
 import { TenantInfoDto, TenantSummaryDto, type ListTenantsQueryDto, type QuotaChangeDto, type TenantListDto, type UpdateTenantDto } from './dto/tenant.dto.js';
@@ -18,6 +19,7 @@ export class TenantsService {
     private readonly tenants: TenantsRepository,
     private readonly quotas: QuotasRepository,
     private readonly rateLimits: RateLimits,
+    private readonly changes: TenantChanges,
     private readonly cursors: Cursors,
   ) {}
 
@@ -49,8 +51,9 @@ export class TenantsService {
     return this.transactions.forSystem((tx) => this.describe(tx, tenantId));
   }
 
-  update(tenantId: string, dto: UpdateTenantDto): Promise<TenantInfoDto> {
+  async update(tenantId: string, dto: UpdateTenantDto): Promise<TenantInfoDto> {
     const { status, metadata } = dto;
+    await this.changes.fence(tenantId);
     return this.transactions.forSystem(async (tx) => {
       const found = await this.tenants.update(tx, tenantId, { status, metadata });
       if (!found) throw new TenantNotFound();

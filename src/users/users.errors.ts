@@ -12,3 +12,16 @@ export class NoSuchDefault extends AppError {
     super({ status: 422, code: 'database_not_found', title: 'No such database', detail: 'default_database must name a database that you have.' });
   }
 }
+
+export class UserNotFound extends AppError {
+  constructor() {
+    super({ status: 404, code: 'not_found', title: 'Not found', detail: 'There is no such user.' });
+  }
+}
+
+/** Nobody would be left to undo it. */
+export class LastAdministrator extends AppError {
+  constructor() {
+    super({ status: 409, code: 'last_administrator', title: 'Last administrator', detail: 'This is the last active administrator. Make another one first.' });
+  }
+}

@@ -1,12 +1,25 @@
 import { Injectable } from '@nestjs/common';
 import type { AnyTx, SystemTx, TenantTx } from '../persistence/transactions.js';
+import type { Role } from '../common/principal.js';
 import { UserEntity } from './user.entity.js';
 import { UserSettingsEntity } from './user-settings.entity.js';
 
 export type NewUser = Pick<UserEntity, 'id' | 'tenantId' | 'name' | 'email' | 'emailKey' | 'passwordHash' | 'avatar' | 'role'>;
 /** Undefined leaves a column as it is. */
-export type UserChange = Partial<Pick<UserEntity, 'name' | 'email' | 'emailKey' | 'avatar' | 'passwordHash' | 'lastLoginAt'>>;
+export type UserChange = Partial<Pick<UserEntity, 'name' | 'email' | 'emailKey' | 'avatar' | 'passwordHash' | 'role' | 'isActive'>>;
 export type SettingsChange = Partial<Pick<UserSettingsEntity, 'theme' | 'language' | 'notifications' | 'autoSave' | 'defaultDatabase'>>;
+
+export interface UserFilter {
+  role?: Role;
+  isActive?: boolean;
+  emailContains?: string;
+  nameContains?: string;
+}
+
+export interface UserPage {
+  limit: number;
+  before: string | null;
+}
 
 @Injectable()
 export class UsersRepository {
@@ -27,6 +40,13 @@ export class UsersRepository {
     await tx.manager.update(UserEntity, { tenantId, id }, { ...change, updatedAt: new Date() });
   }
 
+  /** False when the account has changed since it was read. */
+  async recordLogin(tx: TenantTx, read: Pick<UserEntity, 'id' | 'passwordHash'>, passwordHash?: string): Promise<boolean> {
+    const asRead = { tenantId: tx.tenantId, id: read.id, passwordHash: read.passwordHash, isActive: true };
+    const { affected } = await tx.manager.update(UserEntity, asRead, { lastLoginAt: new Date(), passwordHash });
+    return affected === 1;
+  }
+
   findSettings(tx: TenantTx, userId: string): Promise<UserSettingsEntity | null> {
     return tx.manager.findOne(UserSettingsEntity, { where: { tenantId: tx.tenantId, userId } });
   }
@@ -38,6 +58,26 @@ export class UsersRepository {
 
   async updateSettings(tx: TenantTx, userId: string, change: SettingsChange): Promise<void> {
     await tx.manager.update(UserSettingsEntity, { tenantId: tx.tenantId, userId }, { ...change, updatedAt: new Date() });
+  }
+
+  findAnywhere(tx: SystemTx, id: string): Promise<UserEntity | null> {
+    return tx.manager.findOne(UserEntity, { where: { id } });
+  }
+
+  listNewestFirst(tx: SystemTx, filter: UserFilter, page: UserPage): Promise<UserEntity[]> {
+    const query = tx.manager.createQueryBuilder(UserEntity, 'u').orderBy('u.id', 'DESC').limit(page.limit);
+    if (page.before !== null) query.andWhere('u.id < :before', { before: page.before });
+    if (filter.role) query.andWhere('u.role = :role', { role: filter.role });
+    if (filter.isActive !== undefined) query.andWhere('u.is_active = :isActive', { isActive: filter.isActive });
+    if (filter.emailContains) query.andWhere('position(lower(:email) in u.email_key) > 0', { email: filter.emailContains });
+    if (filter.nameContains) query.andWhere('position(lower(:name) in lower(u.name)) > 0', { name: filter.nameContains });
+    return query.getMany();
+  }
+
+  /** Locks the working administrators in one order, so that of two who dismiss each other at once the second sees what the first has done. */
+  async lockAdministrators(tx: SystemTx): Promise<string[]> {
+    const rows = await tx.manager.query<{ id: string }[]>(`SELECT id FROM users WHERE role = 'ADMIN' AND is_active ORDER BY id FOR UPDATE`);
+    return rows.map(({ id }) => id);
   }
 
   async administratorExists(tx: SystemTx): Promise<boolean> {

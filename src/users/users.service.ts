@@ -35,8 +35,13 @@ export class UsersService {
     return user;
   }
 
-  async recordLogin(tx: TenantTx, userId: string): Promise<void> {
-    await this.users.update(tx, tx.tenantId, userId, { lastLoginAt: new Date() });
+  /**
+   * @param read the account as it was when the password was checked
+   * @param rehashed the same password under stronger parameters, where the hash on record has become outdated
+   * @returns false when password or standing have changed meanwhile: then nobody has signed in
+   */
+  recordLogin(tx: TenantTx, read: UserEntity, rehashed?: string): Promise<boolean> {
+    return this.users.recordLogin(tx, read, rehashed);
   }
 
   async changePasswordHash(tx: TenantTx, userId: string, passwordHash: string): Promise<void> {
@@ -47,8 +52,12 @@ export class UsersService {
     return this.users.administratorExists(tx);
   }
 
+  entityOf(principal: Principal): Promise<UserEntity> {
+    return this.transactions.forTenant(principal.tenantId, (tx) => this.require(tx, principal.userId));
+  }
+
   async profile(principal: Principal): Promise<UserDto> {
-    return UserDto.from(await this.transactions.forTenant(principal.tenantId, (tx) => this.require(tx, principal.userId)));
+    return UserDto.from(await this.entityOf(principal));
   }
 
   updateProfile(principal: Principal, dto: UpdateUserDto): Promise<UserDto> {

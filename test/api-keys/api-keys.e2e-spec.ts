@@ -1,6 +1,6 @@
 import { isWellFormedKey } from '../../src/api-keys/key-format.js';
 import type { ApiClient } from '../support/api-client.js';
-import { administrator, createKey, createTenant, eventually, ingestText, type Tenant } from '../support/factories.js';
+import { administrator, changeStanding, createKey, createTenant, eventually, ingestText, PASSWORD, signIn, type Tenant } from '../support/factories.js';
 import { TestApp } from '../support/test-app.js';
 
 const KEYS = '/api/v1/api-keys';
@@ -169,13 +169,14 @@ describe('API keys', () => {
 
     it('shrinks with the role of their owner, and grows back with it', async () => {
       const key = await createKey(tenant.client, ['read', 'write', 'ingest', 'search', 'admin']);
-      await server.database.query(`UPDATE users SET role = 'VIEWER' WHERE id = $1`, [tenant.userId]);
+      await changeStanding(admin, tenant.userId, { role: 'VIEWER' });
+      const viewer = server.anonymous.asUser(await signIn(server.anonymous, tenant.email, PASSWORD));
       expect((await key.client.get('/api/v1/documents')).status).toBe(200);
       expect((await key.client.post('/api/v1/search', { query: 'x' })).status).toBe(200);
       expect(await key.client.post('/api/v1/ingest/text', { title: 'T', content: 'C' })).toMatchObject({ status: 403, body: { code: 'insufficient_scope', required_permission: 'ingest' } });
       expect(await key.client.delete(`/api/v1/documents/${NOWHERE}`)).toMatchObject({ status: 403, body: { required_permission: 'write' } });
-      for (const client of [key.client, tenant.client]) expect(await client.get(KEYS)).toMatchObject({ status: 403, body: { required_permission: 'admin' } });
-      await server.database.query(`UPDATE users SET role = 'USER' WHERE id = $1`, [tenant.userId]);
+      for (const client of [key.client, viewer]) expect(await client.get(KEYS)).toMatchObject({ status: 403, body: { required_permission: 'admin' } });
+      await changeStanding(admin, tenant.userId, { role: 'USER' });
       expect((await key.client.get(KEYS)).status).toBe(200);
     });
 
@@ -237,11 +238,14 @@ describe('API keys', () => {
       expect(heir).toMatchObject({ status: 201, body: { api_key: limits } });
       const narrower = await maker.client.post(KEYS, { name: 'narrower', permissions: ['read'], expires_at: new Date(Date.now() + 60_000).toISOString(), allowed_ips: ['127.0.0.1'] });
       expect(narrower.status).toBe(201);
+      for (const within of ['10.1.0.0/16', '10.1.2.3', '::ffff:10.1.2.3', '127.0.0.1/32']) {
+        expect(await maker.client.patch(`${KEYS}/${narrower.body.api_key.id}`, { allowed_ips: [within] })).toMatchObject({ status: 200, body: { allowed_ips: [within] } });
+      }
     });
 
     it('stay within the role of the maker’s owner', async () => {
       const maker = await createKey(tenant.client, ['read', 'write', 'admin']);
-      await server.database.query(`UPDATE users SET role = 'VIEWER' WHERE id = $1`, [tenant.userId]);
+      await changeStanding(admin, tenant.userId, { role: 'VIEWER' });
       expect((await maker.client.post(KEYS, { name: 'sneaked', permissions: ['read'] })).status).toBe(403);
     });
 

@@ -7,13 +7,18 @@ import { createKey, createTenant, eventually, ingestText, type Tenant } from '..
 import { TestApp } from '../support/test-app.js';
 import { TestDatabase } from '../support/test-database.js';
 
-/** Tables of the schema that hold no tenant's data. */
-const TENANTLESS = ['migrations'];
+/** Tables of the whole installation: the application may use them in a system transaction only, in which no tenant's request runs. */
+const SYSTEM_TABLES = ['login_attempts'];
+/** Tables of the schema that the application does not use at all. */
+const TENANTLESS = ['migrations', ...SYSTEM_TABLES];
 
 /** Indexes that do not begin with the tenant, each with the reason why that betrays nothing. */
 const INDEXES_ACROSS_TENANTS: Record<string, string> = {
   tenants_pkey: 'the tenant itself',
   users_email: 'an address is registered once in the whole installation, and registering says so to anybody',
+  users_newest_first: 'for the administrator; not unique, so it refuses nothing',
+  users_administrators: 'for the administrator; not unique, so it refuses nothing',
+  refresh_tokens_hash: 'a token is looked up before its tenant is known; 190 random bits cannot be guessed',
   api_keys_hash: 'a key is looked up before its tenant is known; 190 random bits cannot be guessed',
 };
 
@@ -114,7 +119,18 @@ describe('row level security', () => {
           { table: name, roles: ['morag_system'], kind: 'PERMISSIVE', command: 'ALL', using: 'true', check: 'true' },
         ]);
       }
-      expect(policies).toHaveLength(2 * tables.length);
+      for (const name of SYSTEM_TABLES) {
+        expect(policies.filter(({ table }) => table === name)).toEqual([{ table: name, roles: ['morag_system'], kind: 'PERMISSIVE', command: 'ALL', using: 'true', check: 'true' }]);
+      }
+      expect(policies).toHaveLength(2 * tables.length + SYSTEM_TABLES.length);
+    });
+
+    it('keeps a tenant out of the tables of the whole installation', async () => {
+      for (const name of SYSTEM_TABLES) {
+        const [table] = await server.database.query(`SELECT relrowsecurity AS enabled, relforcerowsecurity AS forced FROM pg_class WHERE oid = $1::regclass`, [name]);
+        expect(table).toEqual({ enabled: true, forced: true });
+        expect(await asTenant(mine.tenantId, () => refusal(`SELECT FROM ${name}`))).toBe('42501');
+      }
     });
 
     it('grants reading and writing rows to two roles, and nothing to anybody else', async () => {
@@ -245,7 +261,7 @@ describe('row level security', () => {
         // A table others refer to refuses the delete above and ends the transaction; its insert has one of its own.
         const inserted = await asTenant(mine.tenantId, async () => {
           const copy = { ...child, ...('id' in child! ? { id: randomUUID() } : {}), ...pointing };
-          const unique = Object.fromEntries(Object.entries(copy).map(([column, value]) => [column, /^(?:name|email_key|content_checksum)$/.test(column) ? `x${randomUUID()}` : column === 'key_hash' ? `\\x${randomUUID().replaceAll('-', '')}` : value]));
+          const unique = Object.fromEntries(Object.entries(copy).map(([column, value]) => [column, /^(?:name|email_key|content_checksum)$/.test(column) ? `x${randomUUID()}` : /_hash$/.test(column) && column !== 'password_hash' ? `\\x${randomUUID().replaceAll('-', '')}` : value]));
           return refusal(`INSERT INTO ${table} SELECT * FROM jsonb_populate_record(NULL::${table}, $1)`, [JSON.stringify(unique)]);
         });
         expect([table, target, attempt, inserted]).toEqual([table, target, '23503', '23503']);

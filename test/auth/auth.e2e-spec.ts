@@ -3,7 +3,7 @@ import { mintKey } from '../../src/api-keys/key-format.js';
 import { TOKEN_AUDIENCE, TOKEN_ISSUER } from '../../src/auth/access-tokens.js';
 import { Config } from '../../src/config/config.js';
 import type { Answer, ApiClient } from '../support/api-client.js';
-import { administrator, createKey, createTenant, PASSWORD, signIn, type Tenant } from '../support/factories.js';
+import { administrator, changeStanding, createKey, createTenant, forgetFailedSignIns, PASSWORD, signIn, type Tenant } from '../support/factories.js';
 import { TestApp } from '../support/test-app.js';
 
 const RFC6750_NO_TOKEN = 'Bearer realm="morag"';
@@ -21,10 +21,12 @@ interface Forgery {
 }
 
 const encoded = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
-const claimsOf = (token: string): Record<string, unknown> => JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString()) as Record<string, unknown>;
+const partOf = (token: string, at: number): Record<string, unknown> => JSON.parse(Buffer.from(token.split('.')[at]!, 'base64url').toString()) as Record<string, unknown>;
+const headerOf = (token: string): Record<string, unknown> => partOf(token, 0);
+const claimsOf = (token: string): Record<string, unknown> => partOf(token, 1);
 
-function sign(claims: object, alg: string, secret: string): string {
-  const signed = `${encoded({ alg, typ: 'JWT' })}.${encoded(claims)}`;
+function sign(claims: object, alg: string, secret: string, kid: unknown): string {
+  const signed = `${encoded({ alg, typ: 'JWT', kid })}.${encoded(claims)}`;
   const mac = alg === 'none' ? '' : createHmac(alg.replace('HS', 'sha'), secret).update(signed).digest('base64url');
   return `${signed}.${mac}`;
 }
@@ -37,6 +39,7 @@ describe('accounts and credentials', () => {
     server = await TestApp.start();
     admin = await administrator(server);
   });
+  beforeEach(() => forgetFailedSignIns(server));
   afterAll(() => server.stop());
 
   describe('registering', () => {
@@ -124,7 +127,7 @@ describe('accounts and credentials', () => {
     it('keeps a deactivated person out, and ends what was signed in', async () => {
       const person = await createTenant(server.anonymous);
       const key = await createKey(person.client, ['read']);
-      await server.database.query('UPDATE users SET is_active = false WHERE id = $1', [person.userId]);
+      await changeStanding(admin, person.userId, { is_active: false });
       const refused = await server.anonymous.post('/auth/login', { email: person.email, password: PASSWORD });
       const unknown = await server.anonymous.post('/auth/login', { email: 'nobody@example.com', password: PASSWORD });
       expect(anonymised(refused)).toEqual(anonymised(unknown));
@@ -225,9 +228,10 @@ describe('accounts and credentials', () => {
     beforeAll(async () => {
       person = await createTenant(server.anonymous);
       other = await createTenant(server.anonymous);
-      const { jwtSecret } = server.app.get(Config);
+      const jwtSecret = server.app.get(Config).jwtSecrets[0]!;
       const genuine = claimsOf(person.token);
-      forge = ({ alg = 'HS256', secret = jwtSecret, claims = {} } = {}) => sign({ ...genuine, ...claims }, alg, secret);
+      const { kid } = headerOf(person.token);
+      forge = ({ alg = 'HS256', secret = jwtSecret, claims = {} } = {}) => sign({ ...genuine, ...claims }, alg, secret, kid);
     });
 
     it('is a token that we signed, and the forger of these tests would pass if it knew the secret', async () => {

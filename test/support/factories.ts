@@ -41,6 +41,17 @@ export async function administrator(server: TestApp): Promise<ApiClient> {
   return server.anonymous.asUser(await signIn(server.anonymous, ADMIN.email, ADMIN.password));
 }
 
+/** Changes somebody's role or activity as the administrator does; the person's sessions end. */
+export async function changeStanding(admin: ApiClient, userId: string, change: { role?: string; is_active?: boolean }): Promise<void> {
+  const { status, body } = await admin.patch(`/admin/users/${userId}`, change);
+  if (status !== 200) throw new Error(`changing a user answered ${status}: ${JSON.stringify(body)}`);
+}
+
+/** All tests come from one address, which would be throttled for the wrong passwords of them all. */
+export async function forgetFailedSignIns(server: Pick<TestApp, 'database'>): Promise<void> {
+  await server.database.query('DELETE FROM login_attempts');
+}
+
 export interface TaskStatus {
   status: 'pending' | 'in_progress' | 'completed' | 'failed' | 'cancelled';
   progress: number;

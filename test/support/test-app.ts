@@ -8,6 +8,7 @@ import { createRootLogger } from '../../src/common/logging.js';
 import { Config } from '../../src/config/config.js';
 import { readEnv, type VariableName } from '../../src/config/env.js';
 import { ApiClient } from './api-client.js';
+import { ServerProcess } from './server-process.js';
 import { TestDatabase } from './test-database.js';
 
 export const ADMIN = { email: 'admin@example.com', password: 'the-test-administrator' };
@@ -28,6 +29,11 @@ export class TestApp {
   /** A second server on the same database and data directory; close its `app`, the rest goes with the first. */
   beside(env: Partial<Record<VariableName, string>>): Promise<TestApp> {
     return TestApp.open(this.database, this.dataDir, env);
+  }
+
+  /** The same, but really another process; end it before the first is stopped. */
+  processBeside(env: Partial<Record<VariableName, string>> = {}): Promise<ServerProcess> {
+    return ServerProcess.start({ DATABASE_URL: this.database.url, DATA_DIR: this.dataDir, ROLE: 'api', ...env });
   }
 
   private static async open(database: TestDatabase, dataDir: string, env: Partial<Record<VariableName, string>>): Promise<TestApp> {

@@ -38,7 +38,7 @@ export class ApiKeyDto {
   @ApiProperty({ format: 'uuid', nullable: true, type: 'string' })
   rotated_from: string | null;
 
-  static from(key: ApiKeyEntity): ApiKeyDto {
+  static from(key: Omit<ApiKeyEntity, 'keyHash'>): ApiKeyDto {
     return {
       id: key.id,
       name: key.name,
@@ -179,4 +179,41 @@ export class ListApiKeysQueryDto extends SkipPageQueryDto {
   @IsString()
   @MaxLength(255)
   name_contains?: string;
+
+  /** Made after this time. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  created_after?: Date;
+
+  /** Made before this time. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  created_before?: Date;
+
+  /** Used after this time; a key that was never used is in neither half. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  last_used_after?: Date;
+
+  /** Used before this time, and not since. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  last_used_before?: Date;
+}
+
+/** Seven days. */
+const LONGEST_GRACE_SECONDS = 604_800;
+
+export class RotateApiKeyDto {
+  /** For how long the old secret still works; 0 ends it at once. */
+  @ApiPropertyOptional({ default: 0, example: 3600 })
+  @Omittable()
+  @IsInt()
+  @Min(0)
+  @Max(LONGEST_GRACE_SECONDS)
+  grace_seconds: number = 0;
 }

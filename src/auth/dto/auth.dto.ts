@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsEmail, IsOptional, IsString, IsUrl, Length, MaxLength } from 'class-validator';
+import { IsBoolean, IsEmail, IsOptional, IsString, IsUrl, Length, MaxLength } from 'class-validator';
 import { ApiKeyDto } from '../../api-keys/dto/api-key.dto.js';
+import { Omittable } from '../../common/validation.js';
 import { UserDto } from '../../users/dto/user.dto.js';
 
 export class RegisterDto {
@@ -43,9 +44,29 @@ export class LoginResultDto {
   access_token: string;
   @ApiProperty({ enum: ['bearer'] })
   token_type: 'bearer';
-  /** Seconds until the token ends. */
+  /** Seconds until the access token ends. */
   expires_in: number;
+  /** Good for one `POST /auth/refresh` within 30 days, which answers the next one. */
+  refresh_token: string;
   user: UserDto;
+}
+
+export class RefreshDto {
+  /**
+   * The one from the last answer; each works once.
+   * @example mr_0123456789ABCDEFGHIJKLMNOPQRSTUV1ggZdL
+   */
+  @IsString()
+  @MaxLength(4096)
+  refresh_token: string;
+}
+
+export class LogoutDto {
+  /** End every session of yours and not only this one. */
+  @ApiPropertyOptional({ default: false, example: false })
+  @Omittable()
+  @IsBoolean()
+  everywhere: boolean = false;
 }
 
 /** Who is signed in; with the key beside, when a key asked. */

@@ -3,6 +3,7 @@ import { ApiKeysAndDatabases1764000000002 } from './1764000000002-api-keys-and-d
 import { DocumentsAndJobs1764000000003 } from './1764000000003-documents-and-jobs.js';
 import { Usage1764000000004 } from './1764000000004-usage.js';
 import { KeyRotation1764000000005 } from './1764000000005-key-rotation.js';
+import { SessionsAndChanges1764000000006 } from './1764000000006-sessions-and-changes.js';
 
 /** In the order they run. Never edit one that was released: add another. */
 export const MIGRATIONS = [
@@ -11,4 +12,5 @@ export const MIGRATIONS = [
   DocumentsAndJobs1764000000003,
   Usage1764000000004,
   KeyRotation1764000000005,
+  SessionsAndChanges1764000000006,
 ];

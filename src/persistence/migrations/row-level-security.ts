@@ -16,3 +16,11 @@ export async function protectTable(runner: QueryRunner, table: string, tenantCol
   await runner.query(`CREATE POLICY system_access ON ${table} TO morag_system USING (true) WITH CHECK (true)`);
   await runner.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${table} TO morag_app, morag_system`);
 }
+
+/** A table of the whole installation, in which no tenant has any business: `morag_system` alone may use it. */
+export async function protectSystemTable(runner: QueryRunner, table: string): Promise<void> {
+  await runner.query(`ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY`);
+  await runner.query(`ALTER TABLE ${table} FORCE ROW LEVEL SECURITY`);
+  await runner.query(`CREATE POLICY system_access ON ${table} TO morag_system USING (true) WITH CHECK (true)`);
+  await runner.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ${table} TO morag_system`);
+}

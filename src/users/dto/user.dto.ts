@@ -1,7 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsBoolean, IsEmail, IsIn, IsOptional, IsString, IsUrl, Length, Matches, MaxLength } from 'class-validator';
+import { PageInfoDto, PageQueryDto } from '../../common/pagination.js';
 import { ROLES, type Role } from '../../common/principal.js';
-import { Omittable } from '../../common/validation.js';
+import { FlagFromText, Omittable } from '../../common/validation.js';
 import type { UserEntity } from '../user.entity.js';
 import { THEMES, type Theme, type UserSettingsEntity } from '../user-settings.entity.js';
 
@@ -29,6 +30,60 @@ export class UserDto {
       updated_at: user.updatedAt,
     };
   }
+}
+
+/** A person as the administrator sees it. */
+export class AdminUserDto extends UserDto {
+  @ApiProperty({ format: 'uuid' })
+  tenant_id: string;
+  last_login: Date | null;
+
+  static ofAnyTenant(user: UserEntity): AdminUserDto {
+    return { ...UserDto.from(user), tenant_id: user.tenantId, last_login: user.lastLoginAt };
+  }
+}
+
+export class UserListDto extends PageInfoDto {
+  users: AdminUserDto[];
+}
+
+export class ListUsersQueryDto extends PageQueryDto {
+  /** Only people with this role. */
+  @ApiPropertyOptional({ enum: ROLES })
+  @Omittable()
+  @IsIn(ROLES)
+  role?: Role;
+
+  /** Only people who may sign in, or only those who may not. */
+  @Omittable()
+  @FlagFromText()
+  @IsBoolean()
+  is_active?: boolean;
+
+  /** Part of the e-mail address, in any case. */
+  @Omittable()
+  @IsString()
+  @MaxLength(255)
+  email_contains?: string;
+
+  /** Part of the name, in any case. */
+  @Omittable()
+  @IsString()
+  @MaxLength(255)
+  name_contains?: string;
+}
+
+/** What an administrator may change of a person. */
+export class UpdateStandingDto {
+  @ApiPropertyOptional({ enum: ROLES, example: 'VIEWER' })
+  @Omittable()
+  @IsIn(ROLES)
+  role?: Role;
+
+  /** False keeps the person out, and the keys it made. */
+  @Omittable()
+  @IsBoolean()
+  is_active?: boolean;
 }
 
 export class UpdateUserDto {

@@ -9,7 +9,7 @@ import { TenantsService } from '../tenancy/tenants.service.js';
 @Controller('admin/tenants')
 @RequirePermission('admin')
 @RequireRole('ADMIN')
-export class AdminController {
+export class AdminTenantsController {
   constructor(private readonly tenants: TenantsService) {}
 
   /** Lists all tenants, newest first. */

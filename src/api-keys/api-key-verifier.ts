@@ -1,0 +1,70 @@
+import { Injectable } from '@nestjs/common';
+import { PERMISSIONS_OF_ROLE, type Principal } from '../common/principal.js';
+import { sha256 } from '../common/secrets.js';
+import { FencedCaches, type FencedCache } from '../events/fenced-cache.js';
+import { Transactions } from '../persistence/transactions.js';
+import { statusOf, type ApiKeyStatus } from './api-key.entity.js';
+import { ApiKeysRepository, type KeyWithOwner } from './api-keys.repository.js';
+import { isWellFormedKey } from './key-format.js';
+
+/** A key as the database has it, and the principal it stands for while it works. */
+export interface KnownKey extends KeyWithOwner {
+  principal: Principal;
+}
+
+function principalOf({ key, role, tenantStatus, tenantCallsPerHour }: KeyWithOwner): Principal {
+  return {
+    tenantId: key.tenantId,
+    tenantStatus,
+    userId: key.userId,
+    role,
+    permissions: key.permissions.filter((permission) => PERMISSIONS_OF_ROLE[role].includes(permission)),
+    sessionId: null,
+    apiKeyId: key.id,
+    apiKeyLineageId: key.lineageId,
+    databaseIds: key.databaseIds,
+    allowedIps: key.allowedIps,
+    keyCallsPerHour: key.rateLimitPerHour,
+    tenantCallsPerHour,
+  };
+}
+
+/** The state of a key as its owner's account leaves it: a deactivated person's keys are as good as switched off. */
+export function effectiveStatus(known: KeyWithOwner): ApiKeyStatus {
+  const status = statusOf(known.key);
+  return status === 'active' && !known.ownerIsActive ? 'inactive' : status;
+}
+
+/** Looks keys up on every request: one query at most, none while the key is remembered, and none for what cannot be a key. */
+@Injectable()
+export class ApiKeyVerifier {
+  private readonly cache: FencedCache<KnownKey>;
+
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly apiKeys: ApiKeysRepository,
+    caches: FencedCaches,
+  ) {
+    this.cache = caches.create('api_keys');
+  }
+
+  /** Who the key stands for, or false for one that is unknown, malformed, revoked, expired or disabled. */
+  async verify(secret: string): Promise<Principal | false> {
+    const known = await this.find(secret);
+    return known !== null && effectiveStatus(known) === 'active' && known.principal;
+  }
+
+  /** The key in whatever state it is; null when there is none. */
+  async find(secret: string): Promise<KnownKey | null> {
+    if (!isWellFormedKey(secret)) return null;
+    const hash = sha256(secret);
+    // By the hash, so that no secret stays in memory.
+    const name = hash.toString('latin1');
+    return this.cache.get(name) ?? this.cache.load(name, (known) => known.key.tenantId, () => this.read(hash));
+  }
+
+  private async read(hash: Buffer): Promise<KnownKey | null> {
+    const found = await this.transactions.forSystem((tx) => this.apiKeys.findByHash(tx, hash));
+    return found && { ...found, principal: principalOf(found) };
+  }
+}

@@ -1,0 +1,59 @@
+import { Injectable } from '@nestjs/common';
+import type { Principal } from '../common/principal.js';
+import { Transactions } from '../persistence/transactions.js';
+import { UserDto } from '../users/dto/user.dto.js';
+import type { UserEntity } from '../users/user.entity.js';
+import { UsersService } from '../users/users.service.js';
+import { ACCESS_TOKEN_SECONDS, AccessTokens } from './access-tokens.js';
+import { InvalidCredentials, SessionRequired } from './auth.errors.js';
+import type { LoginDto, LoginResultDto, LogoutDto, RefreshDto } from './dto/auth.dto.js';
+import { PasswordGate } from './password-gate.js';
+import { SessionsService, type OpenedSession } from './sessions.service.js';
+
+/** Signing in with a password, staying signed in, signing out. */
+@Injectable()
+export class SignInService {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly users: UsersService,
+    private readonly gate: PasswordGate,
+    private readonly sessions: SessionsService,
+    private readonly tokens: AccessTokens,
+  ) {}
+
+  /**
+   * @param address where the request comes from
+   * @throws InvalidCredentials, the same for an unknown address, a wrong password and a deactivated account
+   * @throws TooManyAttempts
+   */
+  async login({ email, password }: LoginDto, address: string): Promise<LoginResultDto> {
+    const find = (): Promise<UserEntity | null> => this.transactions.forSystem((tx) => this.users.findByEmail(tx, email));
+    const user = await this.gate.pass({ email, password, address }, find);
+    if (!user) throw new InvalidCredentials();
+    const rehashed = await this.gate.rehash(user, password);
+    const session = await this.transactions.forTenant(user.tenantId, async (tx) => {
+      if (!(await this.users.recordLogin(tx, user, rehashed))) throw new InvalidCredentials();
+      return this.sessions.open(tx, user.id);
+    });
+    return this.signedIn(user, session);
+  }
+
+  /** @throws InvalidCredentials for a token that is unknown, expired or used up, and where the session has ended */
+  async refresh({ refresh_token }: RefreshDto): Promise<LoginResultDto> {
+    const owner = await this.sessions.ownerOf(refresh_token);
+    const session = owner && (await this.sessions.renew(owner, refresh_token));
+    if (!session) throw new InvalidCredentials();
+    const user = await this.transactions.forTenant(owner.tenantId, (tx) => this.users.require(tx, owner.userId));
+    return this.signedIn(user, session);
+  }
+
+  async logout(principal: Principal, { everywhere }: LogoutDto): Promise<void> {
+    if (principal.sessionId === null) throw new SessionRequired();
+    await this.sessions.end(principal, principal.sessionId, everywhere);
+  }
+
+  private async signedIn(user: UserEntity, session: OpenedSession): Promise<LoginResultDto> {
+    const token = await this.tokens.sign({ sub: user.id, tid: user.tenantId, sid: session.id });
+    return { access_token: token, token_type: 'bearer', expires_in: ACCESS_TOKEN_SECONDS, refresh_token: session.refreshToken, user: UserDto.from(user) };
+  }
+}

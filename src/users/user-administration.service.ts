@@ -1,0 +1,66 @@
+import { Injectable } from '@nestjs/common';
+import { Cursors, pageOf } from '../common/pagination.js';
+import { TenantChanges } from '../events/tenant-changes.js';
+import { Transactions, type SystemTx } from '../persistence/transactions.js';
+import { AdminUserDto, type ListUsersQueryDto, type UpdateStandingDto, type UserListDto } from './dto/user.dto.js';
+import { LastAdministrator, UserNotFound } from './users.errors.js';
+import type { UserEntity } from './user.entity.js';
+import { UsersRepository } from './users.repository.js';
+
+type StandingListener = (tx: SystemTx, user: Pick<UserEntity, 'tenantId' | 'id'>) => Promise<void>;
+
+/** The people of all tenants, as the administrator sees and changes them. */
+@Injectable()
+export class UserAdministration {
+  private readonly listeners: StandingListener[] = [];
+
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly users: UsersRepository,
+    private readonly changes: TenantChanges,
+    private readonly cursors: Cursors,
+  ) {}
+
+  /** Called in the transaction that changes somebody's role or activity: what was granted on the old standing ends with it. */
+  onStandingChange(listener: StandingListener): void {
+    this.listeners.push(listener);
+  }
+
+  async list(query: ListUsersQueryDto): Promise<UserListDto> {
+    const filter = { role: query.role, isActive: query.is_active, emailContains: query.email_contains, nameContains: query.name_contains };
+    const scope = `users ${JSON.stringify(filter)}`;
+    const before = this.cursors.decode(query.cursor, scope);
+    const rows = await this.transactions.forSystem((tx) => this.users.listNewestFirst(tx, filter, { limit: query.limit + 1, before }));
+    const page = pageOf(rows, query.limit);
+    return { users: page.rows.map((row) => AdminUserDto.ofAnyTenant(row)), ...this.cursors.pageInfo(page, query.limit, scope) };
+  }
+
+  /** @throws UserNotFound */
+  async get(id: string): Promise<AdminUserDto> {
+    return AdminUserDto.ofAnyTenant(await this.transactions.forSystem((tx) => this.find(tx, id)));
+  }
+
+  /** Ends the person's sessions when anything changes. @throws UserNotFound, LastAdministrator */
+  async update(id: string, dto: UpdateStandingDto): Promise<AdminUserDto> {
+    const { tenantId } = await this.transactions.forSystem((tx) => this.find(tx, id));
+    await this.changes.fence(tenantId);
+    return this.transactions.forSystem(async (tx) => {
+      const administrators = await this.users.lockAdministrators(tx);
+      const user = await this.find(tx, id);
+      const after = { role: dto.role ?? user.role, isActive: dto.is_active ?? user.isActive };
+      const isDismissed = administrators.includes(id) && !(after.role === 'ADMIN' && after.isActive);
+      if (isDismissed && administrators.length === 1) throw new LastAdministrator();
+      if (after.role !== user.role || after.isActive !== user.isActive) {
+        await this.users.update(tx, tenantId, id, after);
+        for (const listener of this.listeners) await listener(tx, user);
+      }
+      return AdminUserDto.ofAnyTenant(await this.find(tx, id));
+    });
+  }
+
+  private async find(tx: SystemTx, id: string): Promise<UserEntity> {
+    const user = await this.users.findAnywhere(tx, id);
+    if (!user) throw new UserNotFound();
+    return user;
+  }
+}
