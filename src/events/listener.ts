@@ -31,6 +31,7 @@ export class Listener implements OnModuleInit, OnApplicationShutdown {
   private readonly stopping = new AbortController();
   private client: pg.Client | undefined;
   private confirmedAt = Number.NEGATIVE_INFINITY;
+  private isLost = false;
   private running: Promise<void> = Promise.resolve();
   private lastAsked: Promise<void> = Promise.resolve();
 
@@ -99,15 +100,19 @@ export class Listener implements OnModuleInit, OnApplicationShutdown {
         query_timeout: SILENCE_MS,
         keepAlive: true,
       });
-      // Whoever waits for a query of it hears of the loss there; this keeps it from ending the process.
-      client.on('error', (error) => this.logger.debug({ err: error }, 'the listening connection broke'));
+      const lost = new Promise<never>((_, reject) => {
+        client.once('end', () => reject(new Error('the connection ended')));
+        client.on('error', reject);
+      });
+      // It may come while nobody waits for it yet.
+      lost.catch(() => undefined);
       try {
         await client.connect();
-        wasHeard = await this.listenOn(client);
-        if (wasHeard) await this.renew(client);
+        wasHeard = await this.listenOn(client, lost);
+        if (wasHeard) await this.renew(client, lost);
         else this.logger.warn('notifications of PostgreSQL do not arrive (is there a pooler in between?): nothing is remembered, everything is looked up');
       } catch (error) {
-        if (!this.stopping.signal.aborted) this.logger.warn({ err: error }, 'the listening connection was lost; until it is back everything is looked up');
+        this.reportLoss(error);
       } finally {
         this.client = undefined;
         this.confirmedAt = Number.NEGATIVE_INFINITY;
@@ -118,7 +123,7 @@ export class Listener implements OnModuleInit, OnApplicationShutdown {
   }
 
   /** Whether what is announced on other connections really arrives: behind a pooler in transaction mode LISTEN succeeds and hears nothing. */
-  private async listenOn(client: pg.Client): Promise<boolean> {
+  private async listenOn(client: pg.Client, lost: Promise<never>): Promise<boolean> {
     const nonce = randomUUID();
     let probed = (): void => undefined;
     const arrived = new Promise<true>((resolve) => (probed = () => resolve(true)));
@@ -128,18 +133,26 @@ export class Listener implements OnModuleInit, OnApplicationShutdown {
     });
     for (const channel of [PROBE_CHANNEL, ...this.hearers.keys()]) await client.query(`LISTEN ${channel}`);
     await this.transactions.forSystem((tx) => tx.manager.query('SELECT pg_notify($1, $2)', [PROBE_CHANNEL, nonce]));
-    return Promise.race([arrived, delay(SILENCE_MS, false, { ref: false, signal: this.stopping.signal })]);
+    return Promise.race([arrived, lost, delay(SILENCE_MS, false, { ref: false, signal: this.stopping.signal })]);
   }
 
-  private async renew(client: pg.Client): Promise<void> {
+  private async renew(client: pg.Client, lost: Promise<never>): Promise<void> {
     this.client = client;
+    if (this.isLost) this.logger.log('the listening connection is back');
+    this.isLost = false;
     for (const listener of this.connected) listener();
     while (!this.stopping.signal.aborted) {
       const askedAt = performance.now();
       await this.ask(client, 'SELECT 1');
       this.confirmedAt = askedAt;
-      await this.pause(HEARTBEAT_MS);
+      await Promise.race([this.pause(HEARTBEAT_MS), lost]);
     }
+  }
+
+  /** Once an outage. */
+  private reportLoss(error: unknown): void {
+    if (!this.isLost && !this.stopping.signal.aborted) this.logger.warn({ err: error }, 'the listening connection was lost; until it is back everything is looked up');
+    this.isLost = true;
   }
 
   private async pause(milliseconds: number): Promise<void> {
