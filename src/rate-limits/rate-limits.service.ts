@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import { advance, EMPTY, judge, weigh, type Cells, type WindowVerdict } from './sliding-window.js';
+import { advance, EMPTY, judge, usedIn, type Cells, type WindowVerdict } from './sliding-window.js';
 
 const WINDOW_MS = 3_600_000;
 /** About 20 MB when full. What is forgotten first was called longest ago, so it is least likely near a limit. */
@@ -34,9 +34,9 @@ export class RateLimits {
     return verdicts;
   }
 
-  /** Calls in the last hour, rounded up. */
+  /** Whole calls in the last hour. */
   used(subject: string, nowMs = Date.now()): number {
-    return Math.ceil(weigh(this.cellsOf(subject, nowMs), nowMs, WINDOW_MS));
+    return usedIn(this.cellsOf(subject, nowMs), nowMs, WINDOW_MS);
   }
 
   private cellsOf(subject: string, nowMs: number): Cells {
