@@ -30,6 +30,7 @@ describeWithRedis('rate limits of two processes with one Redis', () => {
     forsaken = third!;
     tenant = await createTenant(first!.client);
     admin = first!.client.asUser(await signIn(first!.client, ADMIN.email, ADMIN.password));
+    await setLimits(admin, tenant, { api_keys: 1000, api_calls_per_hour: 100_000 });
   }, 60_000);
   afterAll(async () => {
     await sandbox.clean();
@@ -53,33 +54,54 @@ describeWithRedis('rate limits of two processes with one Redis', () => {
     return Number(body.split('\n').find((line) => line.startsWith(`${name} `))?.split(' ')[1] ?? 0);
   }
 
-  const checkedAgain = (client: ApiClient): Promise<unknown> => eventually(() => client.get<unknown>(ROUTE), (answer) => told(answer) !== null);
+  const refused = (server: ServerProcess): Promise<number> => metric(server, 'morag_rate_limit_refused_total{window="key"}');
+  const unchecked = (server: ServerProcess): Promise<number> => metric(server, 'morag_rate_limit_unchecked_total');
+  const atBoth = (look: (server: ServerProcess) => Promise<number>): Promise<number[]> => Promise.all(servers.map(look));
+
+  /** Waits until both processes count in Redis. */
+  async function counting(): Promise<void> {
+    for (const { client } of servers) await eventually(() => client.asUser(tenant.token).get<unknown>(ROUTE), (answer) => told(answer) !== null);
+  }
+
+  /** Calls pass unchecked, too, when the machine is so busy that Redis has no time to answer; nothing is exact then, so once more. */
+  async function undisturbed<T>(attempt: () => Promise<T>): Promise<T> {
+    for (;;) {
+      await counting();
+      const before = await atBoth(unchecked);
+      const result = await attempt();
+      if (String(await atBoth(unchecked)) === String(before)) return result;
+    }
+  }
 
   it('let exactly the limit of a key through, however its calls are spread, and say how many they refused', async () => {
-    const answers = await send(await keyAtBoth(50), 200);
+    const { answers, before } = await undisturbed(async () => ({ before: await atBoth(refused), answers: await send(await keyAtBoth(50), 200) }));
     expect([withStatus(answers, 200).length, withStatus(answers, 429).length]).toEqual([50, 150]);
-    const refused = await Promise.all(servers.map((server) => metric(server, 'morag_rate_limit_refused_total{window="key"}')));
-    expect(refused[0]! + refused[1]!).toBe(150);
-    expect(await Promise.all(servers.map((server) => metric(server, 'morag_rate_limit_unchecked_total')))).toEqual([0, 0]);
+    const after = await atBoth(refused);
+    expect(after[0]! - before[0]! + after[1]! - before[1]!).toBe(150);
   });
 
   it('never share a window between two keys', async () => {
-    const [full, empty] = [await keyAtBoth(3), await keyAtBoth(3)];
-    expect(withStatus(await send(full, 8), 200)).toHaveLength(3);
-    expect(withStatus(await send(empty, 8), 200)).toHaveLength(3);
+    const [full, empty] = await undisturbed(async () => [await send(await keyAtBoth(3), 8), await send(await keyAtBoth(3), 8)] as const);
+    expect([withStatus(full, 200).length, withStatus(empty, 200).length]).toEqual([3, 3]);
   });
 
   it("count a tenant's hour exactly, show the same use of it, and use up no key with what that hour refuses", async () => {
-    const key = await keyAtBoth(100);
-    const used = (await usedBy(tenant.client))['api_calls_per_hour']!;
-    await setLimits(admin, tenant, { api_calls_per_hour: used + 30 });
-    const answers = await send(key, 80);
+    const { used, answers, shown, left } = await undisturbed(async () => {
+      const key = await keyAtBoth(100);
+      const used = (await usedBy(tenant.client))['api_calls_per_hour']!;
+      await setLimits(admin, tenant, { api_calls_per_hour: used + 30 });
+      const answers = await send(key, 80);
+      await setLimits(admin, tenant, { api_calls_per_hour: 100_000 });
+      const shown: unknown[] = [];
+      for (const { client } of servers) shown.push((await usedBy(client.asUser(tenant.token)))['api_calls_per_hour']);
+      return { used, answers, shown, left: told(await key[1].get(ROUTE)) };
+    });
     expect(withStatus(answers, 200)).toHaveLength(30);
-    expect(withStatus(answers, 429)[0]!.body).toMatchObject({ code: 'quota_exceeded', resource: 'api_calls_per_hour', used: used + 30 });
-    expect(Number(withStatus(answers, 429)[0]!.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
-    await setLimits(admin, tenant, { api_calls_per_hour: 10_000 });
-    for (const [at, server] of servers.entries()) expect((await usedBy(server.client.asUser(tenant.token)))['api_calls_per_hour']).toBe(used + 31 + at);
-    expect(told(await key[1].get(ROUTE))).toMatch(/^"hourly";r=69;t=\d+, "tenant";r=\d+;t=\d+$/);
+    const refusal = withStatus(answers, 429)[0]!;
+    expect(refusal.body).toMatchObject({ code: 'quota_exceeded', resource: 'api_calls_per_hour', used: used + 30 });
+    expect(Number(refusal.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+    expect(shown).toEqual([used + 31, used + 32]);
+    expect(left).toMatch(/^"hourly";r=69;t=\d+, "tenant";r=\d+;t=\d+$/);
   });
 
   it('let calls pass while Redis hangs, without waiting for it', async () => {
@@ -96,26 +118,26 @@ describeWithRedis('rate limits of two processes with one Redis', () => {
     // The first one waits its quarter of a second; that few others are slow leaves room for a busy machine.
     expect(durations.filter((ms) => ms >= 200).length).toBeLessThanOrEqual(10);
     redis.resume();
-    await checkedAgain((await keyAtBoth(1000))[0]);
+    await counting();
   });
 
   it('let calls pass while Redis is gone, say so once, count them, and hold the limits again once it is back', async () => {
     const key = await keyAtBoth(3);
+    await counting();
     const away = servers.map((server) => logged(server, 'Redis is away'));
-    const before = await Promise.all(servers.map((server) => metric(server, 'morag_rate_limit_unchecked_total')));
+    const before = await atBoth(unchecked);
     await redis.kill();
     const answers = await send(key, 40);
     expect(withStatus(answers, 200)).toHaveLength(40);
     expect(answers.every((answer) => told(answer) === null)).toBe(true);
     for (const [at, server] of servers.entries()) {
       expect(logged(server, 'Redis is away')).toBe(away[at]! + 1);
-      expect(await metric(server, 'morag_rate_limit_unchecked_total')).toBe(before[at]! + 20);
+      expect(await unchecked(server)).toBe(before[at]! + 20);
     }
     await redis.restart();
-    const other = await keyAtBoth(1000);
-    for (const client of other) await checkedAgain(client);
-    expect(withStatus(await send(key, 20), 200)).toHaveLength(3);
+    await counting();
     for (const [at, server] of servers.entries()) expect(logged(server, 'Redis is back')).toBe(away[at]! + 1);
+    expect(withStatus(await undisturbed(async () => send(await keyAtBoth(3), 20)), 200)).toHaveLength(3);
   });
 
   it('start and answer without it', async () => {
