@@ -87,7 +87,9 @@ export class RedisRateLimits extends RateLimits implements OnModuleInit, OnAppli
     if (!this.breaker.isOpen) {
       const verdicts = await this.orNothing(this.count(tenantId, limits));
       if (verdicts) return verdicts;
-    } else if (this.breaker.mayTry()) void this.tryAgain(tenantId, limits);
+    } else if (this.breaker.mayTry()) {
+      void this.tryAgain(tenantId, limits);
+    }
     this.unchecked.inc();
     return [];
   }
