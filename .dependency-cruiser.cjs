@@ -70,6 +70,7 @@ const HOMES = [
     homes: ['^src/embeddings/'],
     comment: 'Each embedding provider is one adapter behind the port.',
   },
+  { name: 'redis', packages: ['ioredis'], homes: ['^src/rate-limits/redis\\.rate-limits\\.ts$'], comment: 'Redis counts rate limits behind the port, and nothing else depends on it.' },
   { name: 'blob-store-sdk', packages: ['@aws-sdk/[^/]+'], homes: ['^src/documents/storage/'], comment: 'Each blob store is one adapter behind the port.' },
   {
     name: 'http-client',

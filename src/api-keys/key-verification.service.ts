@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { isAllowedAddress } from '../common/ip-ranges.js';
 import { isWorkingTenant, type Principal } from '../common/principal.js';
+import { keySubject, RateLimits } from '../rate-limits/rate-limits.js';
 import type { ApiKeyStatus } from './api-key.entity.js';
 import { ApiKeyVerifier, effectiveStatus, type KnownKey } from './api-key-verifier.js';
 import { ApiKeyDto } from './dto/api-key.dto.js';
@@ -23,6 +24,7 @@ function objectionTo(known: KnownKey, { permission, ip }: VerifyApiKeyDto): Veri
 export class KeyVerificationService {
   constructor(
     private readonly verifier: ApiKeyVerifier,
+    private readonly rateLimits: RateLimits,
   ) {}
 
   async verify(caller: Principal, dto: VerifyApiKeyDto): Promise<KeyVerificationDto> {
@@ -32,6 +34,9 @@ export class KeyVerificationService {
     const found = { api_key: ApiKeyDto.from(known.key), tenant_id: known.key.tenantId };
     const objection = objectionTo(known, dto);
     if (objection) return { valid: false, code: objection, ...found, ratelimit: null };
-    return { valid: true, code: 'valid', ...found, ratelimit: null };
+    const [verdict] = await this.rateLimits.consume(caller.tenantId, [{ subject: keySubject(known.key.lineageId), perHour: known.key.rateLimitPerHour }]);
+    const ratelimit = verdict ? { limit: verdict.perHour, remaining: verdict.remaining, reset_seconds: verdict.resetSeconds } : null;
+    if (verdict?.allowed === false) return { valid: false, code: 'rate_limited', ...found, ratelimit };
+    return { valid: true, code: 'valid', ...found, ratelimit };
   }
 }

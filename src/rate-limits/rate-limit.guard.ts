@@ -1,15 +1,15 @@
 import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Counter } from 'prom-client';
 import type { AuthenticatedRequest, Principal } from '../common/principal.js';
+import { Metrics } from '../metrics/metrics.js';
 import { HourlyCallsExceeded, RateLimited } from './rate-limits.errors.js';
-import { RateLimits, tenantSubject, type Limit, type Verdict } from './rate-limits.service.js';
-
-const HOUR_SECONDS = 3600;
+import { keySubject, RateLimits, tenantSubject, WINDOW_MS, type Limit, type Verdict } from './rate-limits.js';
 
 function limitsOf(principal: Principal): Limit[] {
   const { apiKeyLineageId, keyCallsPerHour, tenantCallsPerHour } = principal;
   return [
-    ...(apiKeyLineageId !== null && keyCallsPerHour !== null ? [{ subject: `key:${apiKeyLineageId}`, perHour: keyCallsPerHour }] : []),
+    ...(apiKeyLineageId !== null && keyCallsPerHour !== null ? [{ subject: keySubject(apiKeyLineageId), perHour: keyCallsPerHour }] : []),
     ...(tenantCallsPerHour === null ? [] : [{ subject: tenantSubject(principal.tenantId), perHour: tenantCallsPerHour }]),
   ];
 }
@@ -19,32 +19,45 @@ function named(verdicts: readonly Verdict[]): [string, Verdict][] {
   return verdicts.map((verdict, at) => [at === 0 ? '"hourly"' : '"tenant"', verdict]);
 }
 
+/** RateLimit header fields (draft-ietf-httpapi-ratelimit-headers), as RFC 9651 lists. */
+function tell(reply: FastifyReply, verdicts: readonly Verdict[]): void {
+  if (verdicts.length === 0) return;
+  const items = named(verdicts);
+  void reply.headers({
+    'ratelimit-policy': items.map(([name, { perHour }]) => `${name};q=${perHour};w=${WINDOW_MS / 1000}`).join(', '),
+    ratelimit: items.map(([name, { remaining, resetSeconds }]) => `${name};r=${remaining};t=${resetSeconds}`).join(', '),
+  });
+}
+
 /** Counts every authenticated call against its key and its tenant, and says in each answer how much is left. */
 @Injectable()
 export class RateLimitGuard implements CanActivate {
-  constructor(private readonly rateLimits: RateLimits) {}
+  private readonly refused: Counter<'window'>;
 
-  canActivate(context: ExecutionContext): boolean {
+  constructor(
+    private readonly rateLimits: RateLimits,
+    metrics: Metrics,
+  ) {
+    this.refused = metrics.counter('morag_rate_limit_refused_total', 'Calls refused because the hour of their key or of their tenant was used up', ['window']);
+  }
+
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const http = context.switchToHttp();
     const principal = http.getRequest<FastifyRequest & AuthenticatedRequest>().user;
     if (!principal) return true;
-    const verdicts = this.rateLimits.consume(limitsOf(principal));
-    this.tell(http.getResponse<FastifyReply>(), verdicts);
-    const refusal = verdicts.find((verdict) => !verdict.allowed);
-    if (!refusal) return true;
-    if (refusal.subject === tenantSubject(principal.tenantId)) {
-      throw new HourlyCallsExceeded(refusal.perHour, this.rateLimits.used(refusal.subject), refusal.retryAfterSeconds);
-    }
-    throw new RateLimited(refusal.perHour, refusal.retryAfterSeconds);
+    const reply = http.getResponse<FastifyReply>();
+    const verdicts = this.rateLimits.consume(principal.tenantId, limitsOf(principal));
+    // Counted in memory they are there at once, and nothing has to wait a turn.
+    return verdicts instanceof Promise ? verdicts.then((counted) => this.admit(principal, reply, counted)) : this.admit(principal, reply, verdicts);
   }
 
-  /** RateLimit header fields (draft-ietf-httpapi-ratelimit-headers), as RFC 9651 lists. */
-  private tell(reply: FastifyReply, verdicts: readonly Verdict[]): void {
-    if (verdicts.length === 0) return;
-    const items = named(verdicts);
-    void reply.headers({
-      'ratelimit-policy': items.map(([name, { perHour }]) => `${name};q=${perHour};w=${HOUR_SECONDS}`).join(', '),
-      ratelimit: items.map(([name, { remaining, resetSeconds }]) => `${name};r=${remaining};t=${resetSeconds}`).join(', '),
-    });
+  private admit(principal: Principal, reply: FastifyReply, verdicts: readonly Verdict[]): true {
+    tell(reply, verdicts);
+    const refusal = verdicts.find((verdict) => !verdict.allowed);
+    if (!refusal) return true;
+    const window = refusal.subject === tenantSubject(principal.tenantId) ? 'tenant' : 'key';
+    this.refused.inc({ window });
+    if (window === 'tenant') throw new HourlyCallsExceeded(refusal.perHour, refusal.used, refusal.retryAfterSeconds);
+    throw new RateLimited(refusal.perHour, refusal.retryAfterSeconds);
   }
 }

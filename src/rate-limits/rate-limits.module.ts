@@ -1,6 +1,20 @@
 import { Global, Module } from '@nestjs/common';
-import { RateLimits } from './rate-limits.service.js';
+import { Config } from '../config/config.js';
+import { Metrics } from '../metrics/metrics.js';
+import { MemoryRateLimits } from './memory.rate-limits.js';
+import { RateLimits } from './rate-limits.js';
 
+async function fromEnvironment({ env }: Config, metrics: Metrics): Promise<RateLimits> {
+  if (env.REDIS_URL === undefined) return new MemoryRateLimits();
+  // Loaded only where it is used.
+  const { RedisRateLimits } = await import('./redis.rate-limits.js');
+  return new RedisRateLimits(env.REDIS_URL, metrics);
+}
+
+/** Counts in Redis when there is one, and otherwise in each process for itself. */
 @Global()
-@Module({ providers: [RateLimits], exports: [RateLimits] })
+@Module({
+  providers: [{ provide: RateLimits, inject: [Config, Metrics], useFactory: fromEnvironment }],
+  exports: [RateLimits],
+})
 export class RateLimitsModule {}

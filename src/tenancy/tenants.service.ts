@@ -5,7 +5,7 @@ import { TenantChanges } from '../events/tenant-changes.js';
 import { Transactions, type AnyTx } from '../persistence/transactions.js';
 import { ResourceQuotaDto, type ResourceQuotasDto } from './dto/quota.dto.js';
 import { TenantInfoDto, TenantSummaryDto, type ListTenantsQueryDto, type QuotaChangeDto, type TenantListDto, type UpdateTenantDto } from './dto/tenant.dto.js';
-import { RateLimits, tenantSubject } from '../rate-limits/rate-limits.service.js';
+import { RateLimits, tenantSubject } from '../rate-limits/rate-limits.js';
 import { BYTES_PER_MIB, type QuotaEntity } from './quota.entity.js';
 import { QuotasRepository } from './quotas.repository.js';
 import { TenantNotFound } from './tenancy.errors.js';
@@ -29,12 +29,14 @@ export class TenantsService {
     await this.quotas.createDefaults(tx, tenantId);
   }
 
-  info(principal: Principal): Promise<TenantInfoDto> {
-    return this.transactions.forTenant(principal.tenantId, (tx) => this.describe(tx, principal.tenantId));
+  async info({ tenantId }: Principal): Promise<TenantInfoDto> {
+    const calls = await this.callsOf(tenantId);
+    return this.transactions.forTenant(tenantId, (tx) => this.describe(tx, tenantId, calls));
   }
 
-  async listQuotas(principal: Principal): Promise<ResourceQuotasDto> {
-    const quotas = await this.transactions.forTenant(principal.tenantId, (tx) => this.readQuotas(tx, principal.tenantId));
+  async listQuotas({ tenantId }: Principal): Promise<ResourceQuotasDto> {
+    const calls = await this.callsOf(tenantId);
+    const quotas = await this.transactions.forTenant(tenantId, (tx) => this.readQuotas(tx, tenantId, calls));
     return { quotas: quotas.map((quota) => ResourceQuotaDto.from(quota)) };
   }
 
@@ -47,18 +49,20 @@ export class TenantsService {
     return { tenants: page.rows.map((row) => TenantSummaryDto.summarize(row)), total, skip: query.skip, ...this.cursors.pageInfo(page, query.limit, scope) };
   }
 
-  infoOf(tenantId: string): Promise<TenantInfoDto> {
-    return this.transactions.forSystem((tx) => this.describe(tx, tenantId));
+  async infoOf(tenantId: string): Promise<TenantInfoDto> {
+    const calls = await this.callsOf(tenantId);
+    return this.transactions.forSystem((tx) => this.describe(tx, tenantId, calls));
   }
 
   async update(tenantId: string, dto: UpdateTenantDto): Promise<TenantInfoDto> {
     const { status, metadata } = dto;
     await this.changes.fence(tenantId);
+    const calls = await this.callsOf(tenantId);
     return this.transactions.forSystem(async (tx) => {
       const found = await this.tenants.update(tx, tenantId, { status, metadata });
       if (!found) throw new TenantNotFound();
       for (const change of dto.quotas ?? []) await this.changeQuota(tx, tenantId, change);
-      return this.describe(tx, tenantId);
+      return this.describe(tx, tenantId, calls);
     });
   }
 
@@ -68,16 +72,19 @@ export class TenantsService {
     await this.quotas.setLimit(tx, tenantId, resource_type, { hardLimit, warningThreshold: warning_threshold });
   }
 
-  private async describe(tx: AnyTx, tenantId: string): Promise<TenantInfoDto> {
-    const tenant = await this.tenants.findOverview(tx, tenantId);
-    if (!tenant) throw new TenantNotFound();
-    return TenantInfoDto.from(tenant, await this.readQuotas(tx, tenantId));
+  /** Calls are counted in a window, not in the row; asked for before a transaction, because the window may be in Redis. */
+  private async callsOf(tenantId: string): Promise<number> {
+    return this.rateLimits.used(tenantId, tenantSubject(tenantId));
   }
 
-  /** Calls are counted in a window, not in the row. */
-  private async readQuotas(tx: AnyTx, tenantId: string): Promise<QuotaEntity[]> {
+  private async describe(tx: AnyTx, tenantId: string, calls: number): Promise<TenantInfoDto> {
+    const tenant = await this.tenants.findOverview(tx, tenantId);
+    if (!tenant) throw new TenantNotFound();
+    return TenantInfoDto.from(tenant, await this.readQuotas(tx, tenantId, calls));
+  }
+
+  private async readQuotas(tx: AnyTx, tenantId: string, calls: number): Promise<QuotaEntity[]> {
     const quotas = await this.quotas.list(tx, tenantId);
-    const calls = this.rateLimits.used(tenantSubject(tenantId));
     return quotas.map((quota) => (quota.resource === 'api_calls_per_hour' ? { ...quota, used: calls } : quota));
   }
 }

@@ -1,4 +1,5 @@
 import { administrator, createKey, createTenant, type Tenant } from '../support/factories.js';
+import { staysWithinTheHour } from '../support/hour.js';
 import { TestApp } from '../support/test-app.js';
 
 describe('rate limits', () => {
@@ -6,6 +7,7 @@ describe('rate limits', () => {
   let tenant: Tenant;
 
   beforeAll(async () => {
+    await staysWithinTheHour(10_000);
     server = await TestApp.start();
     tenant = await createTenant(server.anonymous);
   });

@@ -26,6 +26,8 @@ const isForAdministrators = ({ needs }: Route): boolean => needs.includes('role 
 const BODIES: Record<string, object> = {
   'PATCH /api/v1/api-keys/:id': { description: 'taken over' },
   'PUT /api/v1/api-keys/:id': { description: 'taken over' },
+  'POST /api/v1/api-keys/:id/rotate': { grace_seconds: 60 },
+  'PATCH /admin/users/:id': { role: 'VIEWER' },
   'PATCH /admin/tenants/:id': { metadata: { owned: true } },
 };
 

@@ -48,7 +48,7 @@ export class KeyVerificationDto {
   api_key?: ApiKeyDto;
   @ApiPropertyOptional({ format: 'uuid' })
   tenant_id?: string;
-  /** Null when the call was not counted: nothing was found, or something else is wrong with the key. */
+  /** Null when the call was not counted: no key was found, something else is wrong with it, or the counts are out of reach at this moment. */
   @ApiProperty({ type: KeyRateLimitDto, nullable: true })
   ratelimit: KeyRateLimitDto | null;
 }
