@@ -13,6 +13,7 @@ import type { Config } from './config/config.js';
 import { drainBeforeClose, JobsOnly, readJsonOnly, refuseOtherMethods } from './http-surface.js';
 import { serveDocs } from './openapi.js';
 import { UsageService } from './tenancy/usage.service.js';
+import { transferredBytes } from './transferred-bytes.js';
 
 /** What Swagger UI needs, and nothing from elsewhere. */
 const CONTENT_SECURITY_POLICY = {
@@ -70,21 +71,18 @@ function addHooks(app: NestFastifyApplication, config: Config, logger: Logger): 
   server.addHook('onResponse', async (request: FastifyRequest & AuthenticatedRequest, reply: FastifyReply) => {
     // An upload that was refused half-way: what is left of it would stand before the connection's next request for ever.
     request.raw.resume();
-    const call = {
-      route: `${request.method} ${request.routeOptions.url ?? ''}`,
-      status: reply.statusCode,
-      durationMs: reply.elapsedTime,
-      bytesIn: Number(request.headers['content-length'] ?? 0),
-      bytesOut: Number(reply.getHeader('content-length') ?? 0),
-    };
-    if (request.user) usage.count(request.user, call);
+    const bytes = transferredBytes(request, reply);
+    // Fastify makes these options anew whenever they are asked for.
+    const { url } = request.routeOptions;
+    const durationMs = reply.elapsedTime;
+    if (request.user) usage.count(request.user, { route: `${request.method} ${url ?? ''}`, status: reply.statusCode, durationMs, ...bytes });
     logger.info({
       request_id: request.id,
       method: request.method,
       // The route, not the address: an address may carry what should not be logged.
-      route: request.routeOptions.url ?? 'none',
+      route: url ?? 'none',
       status: reply.statusCode,
-      ms: Math.round(reply.elapsedTime * 10) / 10,
+      ms: Math.round(durationMs * 10) / 10,
       tenant_id: request.user?.tenantId,
     });
   });

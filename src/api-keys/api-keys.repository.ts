@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { SelectQueryBuilder } from 'typeorm';
 import type { Role, TenantStatus } from '../common/principal.js';
 import type { SystemTx, TenantTx } from '../persistence/transactions.js';
-import type { KeyUse } from '../tenancy/usage.service.js';
+import type { KeyUse } from '../tenancy/usage-batch.js';
 import { ApiKeyEntity, type ApiKeyStatus } from './api-key.entity.js';
 
 export interface ApiKeyFilter {

@@ -1,34 +1,36 @@
 import { Injectable } from '@nestjs/common';
 import type { SystemTx } from '../persistence/transactions.js';
-
-/** Calls that have everything but their number in common. */
-export interface UsageRow {
-  tenantId: string;
-  /** Start of the hour, ISO 8601. */
-  hour: string;
-  /** All zeros for people who signed in. */
-  apiKeyId: string;
-  route: string;
-  statusClass: number;
-  requests: number;
-  durationMs: number;
-  bytesIn: number;
-  bytesOut: number;
-}
+import type { UsageRow } from './usage-batch.js';
 
 @Injectable()
 export class UsageRepository {
-  /** Adds to what is there. Rows of a tenant that is gone by now are dropped. */
+  /**
+   * Whether the batch is still to be written, and then takes its number; false once the transaction that took it was committed.
+   * While that one is still being committed, this waits for it.
+   */
+  async claimBatch(tx: SystemTx, processId: string, sequence: number): Promise<boolean> {
+    const rows = await tx.manager.query<object[]>(
+      `INSERT INTO usage_flushes AS f (process_id, sequence, written_at) VALUES ($1, $2, now())
+       ON CONFLICT (process_id) DO UPDATE SET sequence = EXCLUDED.sequence, written_at = EXCLUDED.written_at
+        WHERE f.sequence < EXCLUDED.sequence RETURNING sequence`,
+      [processId, sequence],
+    );
+    return rows.length === 1;
+  }
+
+  /** Adds to what is there, in the order of the keys, so that two processes do not wait for each other in a circle. Rows of a tenant that is gone by now are dropped. */
   async add(tx: SystemTx, rows: readonly UsageRow[]): Promise<void> {
+    if (rows.length === 0) return;
     await tx.manager.query(
-      `INSERT INTO usage_hourly AS u (tenant_id, hour, api_key_id, route, status_class, requests, duration_ms, bytes_in, bytes_out)
-       SELECT n."tenantId", n.hour, n."apiKeyId", n.route, n."statusClass", n.requests, n."durationMs", n."bytesIn", n."bytesOut"
+      `INSERT INTO usage_hourly AS u (tenant_id, hour, api_key_id, route, status_class, requests, duration_ms, bytes_in, bytes_out, latency)
+       SELECT n."tenantId", n.hour, n."apiKeyId", n.route, n."statusClass", n.requests, n."durationMs", n."bytesIn", n."bytesOut", n.latency
          FROM jsonb_to_recordset($1::jsonb) AS n ("tenantId" uuid, hour timestamptz, "apiKeyId" uuid, route text, "statusClass" smallint,
-              requests bigint, "durationMs" float8, "bytesIn" bigint, "bytesOut" bigint)
+              requests bigint, "durationMs" float8, "bytesIn" bigint, "bytesOut" bigint, latency bigint[])
          JOIN tenants t ON t.id = n."tenantId"
         ORDER BY 1, 2, 3, 4, 5
        ON CONFLICT (tenant_id, hour, api_key_id, route, status_class) DO UPDATE SET requests = u.requests + EXCLUDED.requests,
-              duration_ms = u.duration_ms + EXCLUDED.duration_ms, bytes_in = u.bytes_in + EXCLUDED.bytes_in, bytes_out = u.bytes_out + EXCLUDED.bytes_out`,
+              duration_ms = u.duration_ms + EXCLUDED.duration_ms, bytes_in = u.bytes_in + EXCLUDED.bytes_in, bytes_out = u.bytes_out + EXCLUDED.bytes_out,
+              latency = add_histograms(u.latency, EXCLUDED.latency)`,
       [JSON.stringify(rows)],
     );
   }

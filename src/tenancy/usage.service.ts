@@ -1,40 +1,34 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import type { Principal } from '../common/principal.js';
 import { Transactions, type SystemTx } from '../persistence/transactions.js';
-import { UsageRepository, type UsageRow } from './usage.repository.js';
+import { UsageBatch, type Call, type Caller, type KeyUse } from './usage-batch.js';
+import { UsageRepository } from './usage.repository.js';
 
 const FLUSH_INTERVAL_MS = 1000;
-const NO_KEY = '00000000-0000-0000-0000-000000000000';
-const HOUR_MS = 3_600_000;
-
-/** One answered request. */
-export interface Call {
-  route: string;
-  status: number;
-  durationMs: number;
-  bytesIn: number;
-  bytesOut: number;
-}
-
-/** How often a key was used since the last flush, and when last. */
-export interface KeyUse {
-  tenantId: string;
-  apiKeyId: string;
-  requests: number;
-  lastUsedAt: Date;
-}
+/** A process that stops has to be gone some day, whether the database answers or not. */
+const LAST_ATTEMPTS = 4;
+const BETWEEN_LAST_ATTEMPTS_MS = 500;
 
 type KeyUseListener = (tx: SystemTx, uses: readonly KeyUse[]) => Promise<void>;
 
-/** Counts requests in memory and writes the sums every second and at shutdown: no request waits for a write. */
+/**
+ * Counts requests in memory and writes the sums every second and at shutdown: no request waits for a write.
+ *
+ * A batch is written once. One whose writing failed stays as it is and is repeated under its number before anything newer is written:
+ * when it was committed after all and only the answer got lost, the number says so.
+ */
 @Injectable()
 export class UsageService implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(UsageService.name);
-  private rows = new Map<string, UsageRow>();
-  private keys = new Map<string, KeyUse>();
+  private readonly processId = randomUUID();
+  private current = new UsageBatch(1);
+  /** Cut off from what is counted, and not known to be written. */
+  private unwritten: UsageBatch | undefined;
   private keyUseListener: KeyUseListener | undefined;
   private timer: NodeJS.Timeout | undefined;
   private flushing: Promise<void> = Promise.resolve();
+  private isWriting = false;
 
   constructor(
     private readonly transactions: Transactions,
@@ -47,67 +41,59 @@ export class UsageService implements OnApplicationBootstrap, OnApplicationShutdo
   }
 
   onApplicationBootstrap(): void {
-    this.timer = setInterval(() => void this.flush(), FLUSH_INTERVAL_MS);
+    // While the database hangs, a flush each second would queue up behind the one that waits.
+    this.timer = setInterval(() => this.isWriting || void this.flush(), FLUSH_INTERVAL_MS);
     this.timer.unref();
   }
 
   async onApplicationShutdown(): Promise<void> {
     clearInterval(this.timer);
     await this.flush();
+    for (let attempt = 2; this.unwritten && attempt <= LAST_ATTEMPTS; attempt++) {
+      await delay(BETWEEN_LAST_ATTEMPTS_MS);
+      await this.flush();
+    }
+    if (this.unwritten) this.logger.error('the usage of the last moments could not be written and is lost');
   }
 
-  count(principal: Pick<Principal, 'tenantId' | 'apiKeyId'>, call: Call, now = new Date()): void {
-    const hour = new Date(Math.floor(now.getTime() / HOUR_MS) * HOUR_MS).toISOString();
-    const fields = { tenantId: principal.tenantId, hour, apiKeyId: principal.apiKeyId ?? NO_KEY, route: call.route, statusClass: Math.floor(call.status / 100) };
-    const key = Object.values(fields).join(' ');
-    const row = this.rows.get(key) ?? { ...fields, requests: 0, durationMs: 0, bytesIn: 0, bytesOut: 0 };
-    row.requests += 1;
-    row.durationMs += call.durationMs;
-    row.bytesIn += call.bytesIn;
-    row.bytesOut += call.bytesOut;
-    this.rows.set(key, row);
-    if (principal.apiKeyId !== null) this.countKey(principal.tenantId, principal.apiKeyId, now);
+  count(caller: Caller, call: Call, now = new Date()): void {
+    this.current.count(caller, call, now);
   }
 
-  /** Writes what was counted until now; one at a time, in order. */
+  /** The key was used, but not for a request of its own. */
+  touch(caller: Caller, now = new Date()): void {
+    this.current.touch(caller, now);
+  }
+
+  /** Writes what was counted until now; one at a time, in order. What cannot be written is kept for the next time. */
   flush(): Promise<void> {
     this.flushing = this.flushing.then(() => this.write());
     return this.flushing;
   }
 
-  private countKey(tenantId: string, apiKeyId: string, now: Date): void {
-    const use = this.keys.get(apiKeyId) ?? { tenantId, apiKeyId, requests: 0, lastUsedAt: now };
-    use.requests += 1;
-    use.lastUsedAt = now;
-    this.keys.set(apiKeyId, use);
-  }
-
   private async write(): Promise<void> {
-    if (this.rows.size === 0) return;
-    const [rows, keys] = [this.rows, this.keys];
-    this.rows = new Map();
-    this.keys = new Map();
+    this.isWriting = true;
     try {
-      await this.transactions.forSystem(async (tx) => {
-        await this.usage.add(tx, [...rows.values()]);
-        await this.keyUseListener?.(tx, [...keys.values()]);
-      });
+      await this.settle();
+      if (this.current.isEmpty) return;
+      this.unwritten = this.current;
+      this.current = new UsageBatch(this.unwritten.sequence + 1);
+      await this.settle();
     } catch (error) {
       this.logger.warn({ err: error }, 'usage could not be written and is kept for the next time');
-      this.keep(rows, keys);
+    } finally {
+      this.isWriting = false;
     }
   }
 
-  private keep(rows: Map<string, UsageRow>, keys: Map<string, KeyUse>): void {
-    for (const [key, row] of rows) {
-      const newer = this.rows.get(key);
-      if (!newer) this.rows.set(key, row);
-      else for (const sum of ['requests', 'durationMs', 'bytesIn', 'bytesOut'] as const) newer[sum] += row[sum];
-    }
-    for (const [key, use] of keys) {
-      const newer = this.keys.get(key);
-      if (newer) newer.requests += use.requests;
-      else this.keys.set(key, use);
-    }
+  private async settle(): Promise<void> {
+    const batch = this.unwritten;
+    if (!batch) return;
+    await this.transactions.forSystem(async (tx) => {
+      if (!(await this.usage.claimBatch(tx, this.processId, batch.sequence))) return;
+      await this.usage.add(tx, batch.rows);
+      await this.keyUseListener?.(tx, batch.keyUses);
+    });
+    this.unwritten = undefined;
   }
 }

@@ -4,6 +4,7 @@ import { DocumentsAndJobs1764000000003 } from './1764000000003-documents-and-job
 import { Usage1764000000004 } from './1764000000004-usage.js';
 import { KeyRotation1764000000005 } from './1764000000005-key-rotation.js';
 import { SessionsAndChanges1764000000006 } from './1764000000006-sessions-and-changes.js';
+import { UsageHistory1764000000007 } from './1764000000007-usage-history.js';
 
 /** In the order they run. Never edit one that was released: add another. */
 export const MIGRATIONS = [
@@ -13,4 +14,5 @@ export const MIGRATIONS = [
   Usage1764000000004,
   KeyRotation1764000000005,
   SessionsAndChanges1764000000006,
+  UsageHistory1764000000007,
 ];
