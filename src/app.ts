@@ -58,33 +58,40 @@ async function registerPlugins(app: NestFastifyApplication, config: Config): Pro
   if (config.env.CORS_ORIGINS.length > 0) app.enableCors({ origin: config.env.CORS_ORIGINS, credentials: false, exposedHeaders: ['X-Request-Id', 'Retry-After'] });
 }
 
+/** What proxies write into their logs for a client that hung up before it had the whole answer. */
+const CLIENT_CLOSED_REQUEST = 499;
+
 function addHooks(app: NestFastifyApplication, config: Config, logger: Logger): void {
   const server = app.getHttpAdapter().getInstance();
-  server.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
-    reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
-    if (config.env.ROLE === 'worker' && !request.url.startsWith('/health')) {
-      throw new JobsOnly();
-    }
-  });
   const usage = app.get(UsageService, { strict: false });
-  // Not an interceptor: those never see what a guard refused, and a 403 or 429 is usage too.
-  server.addHook('onResponse', async (request: FastifyRequest & AuthenticatedRequest, reply: FastifyReply) => {
-    // An upload that was refused half-way: what is left of it would stand before the connection's next request for ever.
-    request.raw.resume();
-    const bytes = transferredBytes(request, reply);
+  const account = (request: FastifyRequest & AuthenticatedRequest, reply: FastifyReply): void => {
     // Fastify makes these options anew whenever they are asked for.
     const { url } = request.routeOptions;
+    const status = reply.raw.writableFinished ? reply.statusCode : CLIENT_CLOSED_REQUEST;
     const durationMs = reply.elapsedTime;
-    if (request.user) usage.count(request.user, { route: `${request.method} ${url ?? ''}`, status: reply.statusCode, durationMs, ...bytes });
+    const bytes = transferredBytes(request, reply);
+    if (request.user) usage.count(request.user, { route: `${request.method} ${url ?? ''}`, status, durationMs, ...bytes });
     logger.info({
       request_id: request.id,
       method: request.method,
       // The route, not the address: an address may carry what should not be logged.
       route: url ?? 'none',
-      status: reply.statusCode,
+      status,
       ms: Math.round(durationMs * 10) / 10,
       tenant_id: request.user?.tenantId,
     });
+  };
+  server.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
+    // Not an interceptor: those never see what a guard refused, and a 403 or 429 is usage too. Not `onResponse`: it never comes when the client hangs up.
+    reply.raw.once('close', () => account(request, reply));
+    reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
+    if (config.env.ROLE === 'worker' && !request.url.startsWith('/health')) {
+      throw new JobsOnly();
+    }
+  });
+  server.addHook('onResponse', async (request: FastifyRequest) => {
+    // An upload that was refused half-way: what is left of it would stand before the connection's next request for ever.
+    request.raw.resume();
   });
 }
 

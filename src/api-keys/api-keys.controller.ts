@@ -2,7 +2,9 @@ import { Body, Controller, Delete, Get, HttpCode, Patch, Post, Put, Query } from
 import { ApiTags } from '@nestjs/swagger';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../common/principal.js';
 import { UuidParam } from '../common/validation.js';
+import { ApiKeyUsageService } from './api-key-usage.service.js';
 import { ApiKeysService } from './api-keys.service.js';
+import { ApiKeyUsageQueryDto, ApiKeyUsageStatsDto } from './dto/api-key-usage.dto.js';
 import { ApiKeyDto, ApiKeyListDto, CreateApiKeyDto, CreatedApiKeyDto, ListApiKeysQueryDto, RotateApiKeyDto, UpdateApiKeyDto } from './dto/api-key.dto.js';
 import { KeyVerificationDto, VerifyApiKeyDto } from './dto/key-verification.dto.js';
 import { KeyVerificationService } from './key-verification.service.js';
@@ -14,6 +16,7 @@ export class ApiKeysController {
   constructor(
     private readonly apiKeys: ApiKeysService,
     private readonly verification: KeyVerificationService,
+    private readonly keyUsage: ApiKeyUsageService,
   ) {}
 
   /** Mints a key. `secret_key` is shown in this answer only. */
@@ -42,6 +45,12 @@ export class ApiKeysController {
   @Get(':id')
   get(@CurrentPrincipal() principal: Principal, @UuidParam() id: string): Promise<ApiKeyDto> {
     return this.apiKeys.get(principal, id);
+  }
+
+  /** What a key was used for: totals, by hour or day, and the endpoints it used most. */
+  @Get(':id/usage')
+  usage(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Query() query: ApiKeyUsageQueryDto): Promise<ApiKeyUsageStatsDto> {
+    return this.keyUsage.stats(principal, id, query);
   }
 
   /** Changes only the fields that are named. */

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { TenancyModule } from '../tenancy/tenancy.module.js';
 import { UsageService } from '../tenancy/usage.service.js';
+import { ApiKeyUsageService } from './api-key-usage.service.js';
 import { ApiKeyEntity } from './api-key.entity.js';
 import { ApiKeyVerifier } from './api-key-verifier.js';
 import { ApiKeysController } from './api-keys.controller.js';
@@ -12,7 +13,7 @@ import { KeyVerificationService } from './key-verification.service.js';
 @Module({
   imports: [TypeOrmModule.forFeature([ApiKeyEntity]), TenancyModule],
   controllers: [ApiKeysController],
-  providers: [ApiKeysRepository, ApiKeysService, ApiKeyVerifier, KeyVerificationService],
+  providers: [ApiKeysRepository, ApiKeysService, ApiKeyVerifier, KeyVerificationService, ApiKeyUsageService],
   exports: [ApiKeysService, ApiKeyVerifier],
 })
 export class ApiKeysModule {

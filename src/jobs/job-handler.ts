@@ -28,3 +28,15 @@ export interface TaskHandler {
   /** May run twice; a throw makes it run again later. */
   run(data: Record<string, string>, signal: AbortSignal): Promise<void>;
 }
+
+/** Upkeep by the clock, such as rolling up old rows: once over all processes, however many there are. */
+export interface ScheduledTask {
+  readonly name: string;
+  /** Minute, hour, day of the month, month and day of the week, in UTC. */
+  readonly cron: string;
+  /**
+   * Looks for itself what is due, because it may run twice and late: what was missed while no worker was there is made up for once.
+   * A throw makes it run again; until it is done, it is not queued a second time.
+   */
+  run(signal: AbortSignal): Promise<void>;
+}

@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import type { JobHandler, TaskHandler } from './job-handler.js';
+import type { JobHandler, ScheduledTask, TaskHandler } from './job-handler.js';
 
 /** Where product modules leave their handlers for the worker. */
 @Injectable()
 export class JobRegistry {
   readonly jobs: JobHandler[] = [];
   readonly tasks: TaskHandler[] = [];
+  readonly schedules: ScheduledTask[] = [];
 
   registerJob(handler: JobHandler): void {
     this.jobs.push(handler);
@@ -13,5 +14,9 @@ export class JobRegistry {
 
   registerTask(handler: TaskHandler): void {
     this.tasks.push(handler);
+  }
+
+  registerSchedule(task: ScheduledTask): void {
+    this.schedules.push(task);
   }
 }

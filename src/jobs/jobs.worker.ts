@@ -1,6 +1,6 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Config } from '../config/config.js';
-import type { JobHandler, JobLease, TaskHandler } from './job-handler.js';
+import type { JobHandler, JobLease } from './job-handler.js';
 import { JobRegistry } from './job-registry.js';
 import type { JobError } from './job.entity.js';
 import { JobFailure, LeaseLost } from './jobs.errors.js';
@@ -31,7 +31,11 @@ export class JobsWorker implements OnApplicationBootstrap {
     for (const queue of [...this.registry.jobs.map((handler) => handler.type), ...this.registry.tasks.map((handler) => handler.name)]) await this.queue.prepare(queue);
     if (this.config.env.ROLE === 'api') return;
     for (const handler of this.registry.jobs) await this.queue.work(handler.type, JOBS_AT_ONCE, (work) => this.runJob(handler, work));
-    for (const handler of this.registry.tasks) await this.queue.work(handler.name, TASKS_AT_ONCE, (work) => this.runTask(handler, work));
+    for (const handler of this.registry.tasks) await this.queue.work(handler.name, TASKS_AT_ONCE, ({ data, signal }) => this.runTask(handler.name, () => handler.run(data, signal)));
+    for (const task of this.registry.schedules) {
+      await this.queue.schedule(task.name, task.cron);
+      await this.queue.work(task.name, 1, ({ signal }) => this.runTask(task.name, () => task.run(signal)));
+    }
   }
 
   /** Lets running work finish for a while, then hands it back. */
@@ -64,11 +68,11 @@ export class JobsWorker implements OnApplicationBootstrap {
     throw error;
   }
 
-  private async runTask(handler: TaskHandler, { data, signal }: QueuedWork): Promise<void> {
+  private async runTask(name: string, run: () => Promise<void>): Promise<void> {
     try {
-      await handler.run(data, signal);
+      await run();
     } catch (error) {
-      this.logger.warn({ err: error, task: handler.name }, 'a task failed and will run again');
+      this.logger.warn({ err: error, task: name }, 'a task failed and will run again');
       throw error;
     }
   }

@@ -39,7 +39,8 @@ export class Queue {
       max: worker ? 5 : 2,
       migrate: false,
       createSchema: false,
-      schedule: false,
+      // Any worker may look at the clock; the queue's tables see to it that one of them does.
+      schedule: worker,
       supervise: worker,
       reindex: false,
       useListenNotify: worker,
@@ -58,9 +59,12 @@ export class Queue {
     await this.boss.send(queue, data, { db, group: { id: group }, startAfter: delaySeconds });
   }
 
-  /** Makes the queue where there is none yet. Done when the process starts, so that no request has to wait for it. */
-  async prepare(queue: string): Promise<void> {
-    const creation = this.created.get(queue) ?? this.create(queue);
+  /**
+   * Makes the queue where there is none yet. Done when the process starts, so that no request has to wait for it. An `exclusive` one
+   * holds one piece of work at most, waiting or running.
+   */
+  async prepare(queue: string, policy: 'standard' | 'exclusive' = 'standard'): Promise<void> {
+    const creation = this.created.get(queue) ?? this.create(queue, policy);
     this.created.set(queue, creation);
     try {
       await creation;
@@ -70,6 +74,12 @@ export class Queue {
       this.started = undefined;
       throw error;
     }
+  }
+
+  /** Puts work into the queue whenever the clock says so (UTC), for some worker; what was missed while there was none is made up for once. */
+  async schedule(queue: string, cron: string): Promise<void> {
+    await this.prepare(queue, 'exclusive');
+    await this.boss.schedule(queue, cron, undefined, { missed: 'once' });
   }
 
   async work(queue: string, concurrency: number, handle: (work: QueuedWork) => Promise<void>): Promise<void> {
@@ -105,10 +115,11 @@ export class Queue {
     }
   }
 
-  private async create(queue: string): Promise<void> {
+  private async create(queue: string, policy: 'standard' | 'exclusive'): Promise<void> {
     this.started ??= this.boss.start();
     await this.started;
     await this.boss.createQueue(queue, {
+      policy,
       notify: true,
       retryLimit: DELIVERIES,
       retryDelay: 2,

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { JobRegistry } from '../jobs/job-registry.js';
 import { QuotaEntity } from './quota.entity.js';
 import { QuotasRepository } from './quotas.repository.js';
 import { QuotasService } from './quotas.service.js';
@@ -7,13 +8,24 @@ import { TenantEntity } from './tenant.entity.js';
 import { TenantsController } from './tenants.controller.js';
 import { TenantsRepository } from './tenants.repository.js';
 import { TenantsService } from './tenants.service.js';
+import { UsageReportsRepository } from './usage-reports.repository.js';
+import { UsageReports } from './usage-reports.service.js';
+import { UsageRollUp } from './usage-roll-up.js';
+import { UsageRollUpRepository } from './usage-roll-up.repository.js';
 import { UsageRepository } from './usage.repository.js';
 import { UsageService } from './usage.service.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([TenantEntity, QuotaEntity])],
   controllers: [TenantsController],
-  providers: [TenantsRepository, TenantsService, QuotasRepository, QuotasService, UsageRepository, UsageService],
-  exports: [TenantsService, QuotasService, UsageService],
+  providers: [
+    TenantsRepository, TenantsService, QuotasRepository, QuotasService,
+    UsageRepository, UsageService, UsageReportsRepository, UsageReports, UsageRollUpRepository, UsageRollUp,
+  ],
+  exports: [TenantsService, QuotasService, UsageService, UsageReports],
 })
-export class TenancyModule {}
+export class TenancyModule {
+  constructor(registry: JobRegistry, rollUp: UsageRollUp) {
+    registry.registerSchedule(rollUp);
+  }
+}
