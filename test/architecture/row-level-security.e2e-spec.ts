@@ -265,7 +265,7 @@ describe('row level security', () => {
         // A table others refer to refuses the delete above and ends the transaction; its insert has one of its own.
         const inserted = await asTenant(mine.tenantId, async () => {
           const copy = { ...child, ...('id' in child! ? { id: randomUUID() } : {}), ...pointing };
-          const unique = Object.fromEntries(Object.entries(copy).map(([column, value]) => [column, /^(?:name|email_key|content_checksum)$/.test(column) ? `x${randomUUID()}` : /_hash$/.test(column) && column !== 'password_hash' ? `\\x${randomUUID().replaceAll('-', '')}` : value]));
+          const unique = Object.fromEntries(Object.entries(copy).map(([column, value]) => [column, /^(?:name|email_key|content_checksum)$/.test(column) ? `x${randomUUID()}` : column.endsWith('_hash') && column !== 'password_hash' ? `\\x${randomUUID().replaceAll('-', '')}` : value]));
           return refusal(`INSERT INTO ${table} SELECT * FROM jsonb_populate_record(NULL::${table}, $1)`, [JSON.stringify(unique)]);
         });
         expect([table, target, attempt, inserted]).toEqual([table, target, '23503', '23503']);
