@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { isAllowedAddress } from '../common/ip-ranges.js';
 import { isWorkingTenant, type Principal } from '../common/principal.js';
 import { keySubject, RateLimits } from '../rate-limits/rate-limits.js';
+import { UsageService } from '../tenancy/usage.service.js';
 import type { ApiKeyStatus } from './api-key.entity.js';
 import { ApiKeyVerifier, effectiveStatus, type KnownKey } from './api-key-verifier.js';
 import { ApiKeyDto } from './dto/api-key.dto.js';
@@ -25,6 +26,7 @@ export class KeyVerificationService {
   constructor(
     private readonly verifier: ApiKeyVerifier,
     private readonly rateLimits: RateLimits,
+    private readonly usage: UsageService,
   ) {}
 
   async verify(caller: Principal, dto: VerifyApiKeyDto): Promise<KeyVerificationDto> {
@@ -36,6 +38,7 @@ export class KeyVerificationService {
     if (objection) return { valid: false, code: objection, ...found, ratelimit: null };
     const [verdict] = await this.rateLimits.consume(caller.tenantId, [{ subject: keySubject(known.key.lineageId), perHour: known.key.rateLimitPerHour }]);
     const ratelimit = verdict ? { limit: verdict.perHour, remaining: verdict.remaining, reset_seconds: verdict.resetSeconds } : null;
+    this.usage.touch({ tenantId: known.key.tenantId, apiKeyId: known.key.id });
     if (verdict?.allowed === false) return { valid: false, code: 'rate_limited', ...found, ratelimit };
     return { valid: true, code: 'valid', ...found, ratelimit };
   }

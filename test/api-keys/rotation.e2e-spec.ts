@@ -1,5 +1,5 @@
 import type { ApiClient } from '../support/api-client.js';
-import { administrator, createKey, createTenant, type Tenant } from '../support/factories.js';
+import { administrator, createKey, createTenant, eventually, type Tenant } from '../support/factories.js';
 import { quotasOf, setLimits } from '../support/quotas.js';
 import { TestApp } from '../support/test-app.js';
 
@@ -176,6 +176,9 @@ describe('verifying a key for a gateway', () => {
     const answers = await Promise.all(Array.from({ length: 10 }, () => verify({ key: key.secret })));
     expect(answers.filter(({ body }) => body.valid)).toHaveLength(4);
     for (const { body } of answers.filter(({ body: { valid } }) => !valid)) expect(body).toMatchObject({ code: 'rate_limited', ratelimit: { limit: 5, remaining: 0 } });
+    // It shows that the key is in use, though no request of its own has come.
+    await eventually(() => tenant.client.get(`${KEYS}/${key.id}`), ({ body }) => body.last_used !== null);
+    expect((await tenant.client.get(`${KEYS}/${key.id}`)).body.usage_count).toBe(0);
     // One limit, wherever it is used.
     expect((await key.client.get('/auth/me')).status).toBe(429);
   });
