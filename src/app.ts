@@ -4,7 +4,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { AppModule } from './app.module.js';
-import { NestLogger } from './common/logging.js';
+import { NestLogger, withoutRedaction } from './common/logging.js';
 import { JSON_BODY_LIMIT_BYTES, refuseAddress } from './common/problem-details.filter.js';
 import type { AuthenticatedRequest } from './common/principal.js';
 import { requestId } from './common/request-id.js';
@@ -50,6 +50,7 @@ function addHooks(app: NestFastifyApplication, config: Config, logger: Logger): 
     done(jobsOnly && !request.url.startsWith('/health') ? new JobsOnly() : undefined);
   });
   const usage = app.get(UsageService, { strict: false });
+  const accessLog = withoutRedaction(logger);
   // Not an interceptor: those never see what a guard refused, and a 403 or 429 is usage too.
   server.addHook('onResponse', (request: FastifyRequest & AuthenticatedRequest, reply: FastifyReply, done) => {
     // An upload that was refused half-way: what is left of it would stand before the connection's next request for ever.
@@ -66,7 +67,7 @@ function addHooks(app: NestFastifyApplication, config: Config, logger: Logger): 
         bytesOut: Number(reply.getHeader('content-length') ?? 0),
       });
     }
-    logger.info({
+    accessLog.info({
       request_id: request.id,
       method,
       // The route, not the address: an address may carry what should not be logged.
