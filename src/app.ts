@@ -1,34 +1,19 @@
-import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { v7 as uuidv7 } from 'uuid';
 import { AppModule } from './app.module.js';
-import { NestLogger } from './common/logging.js';
+import { NestLogger, withoutRedaction } from './common/logging.js';
 import { JSON_BODY_LIMIT_BYTES, refuseAddress } from './common/problem-details.filter.js';
 import type { AuthenticatedRequest } from './common/principal.js';
+import { requestId } from './common/request-id.js';
 import type { Config } from './config/config.js';
 import { drainBeforeClose, JobsOnly, readJsonOnly, refuseOtherMethods } from './http-surface.js';
 import { serveDocs } from './openapi.js';
+import { SECURITY_HEADERS } from './security-headers.js';
 import { UsageService } from './tenancy/usage.service.js';
 import { transferredBytes } from './transferred-bytes.js';
-
-/** What Swagger UI needs, and nothing from elsewhere. */
-const CONTENT_SECURITY_POLICY = {
-  useDefaults: false,
-  directives: {
-    'default-src': ["'none'"],
-    'script-src': ["'self'"],
-    'style-src': ["'self'", "'unsafe-inline'"],
-    'img-src': ["'self'", 'data:'],
-    'connect-src': ["'self'"],
-    'base-uri': ["'none'"],
-    'form-action': ["'self'"],
-    'frame-ancestors': ["'none'"],
-  },
-};
 
 const STALLED_MS = 120_000;
 
@@ -36,7 +21,7 @@ function adapterFor(config: Config): FastifyAdapter {
   return new FastifyAdapter({
     trustProxy: config.env.TRUSTED_PROXIES.length > 0 ? config.env.TRUSTED_PROXIES : false,
     bodyLimit: JSON_BODY_LIMIT_BYTES,
-    genReqId: () => uuidv7(),
+    genReqId: requestId,
     frameworkErrors: refuseAddress,
     // Once `drainBeforeClose` has waited for the requests: a connection that is idle, or was never used, would hold up a shutdown for a minute.
     forceCloseConnections: true,
@@ -49,7 +34,6 @@ function adapterFor(config: Config): FastifyAdapter {
 }
 
 async function registerPlugins(app: NestFastifyApplication, config: Config): Promise<void> {
-  await app.register(helmet, { contentSecurityPolicy: CONTENT_SECURITY_POLICY, crossOriginResourcePolicy: { policy: 'same-site' } });
   await app.register(multipart, {
     throwFileSizeLimit: false,
     // One byte more than allowed tells a file that is too large from one that just fits.
@@ -64,34 +48,37 @@ const CLIENT_CLOSED_REQUEST = 499;
 function addHooks(app: NestFastifyApplication, config: Config, logger: Logger): void {
   const server = app.getHttpAdapter().getInstance();
   const usage = app.get(UsageService, { strict: false });
+  const accessLog = withoutRedaction(logger);
   const account = (request: FastifyRequest & AuthenticatedRequest, reply: FastifyReply): void => {
+    const { method, user } = request;
     // Fastify makes these options anew whenever they are asked for.
     const { url } = request.routeOptions;
     const status = reply.raw.writableFinished ? reply.statusCode : CLIENT_CLOSED_REQUEST;
     const durationMs = reply.elapsedTime;
     const bytes = transferredBytes(request, reply);
-    if (request.user) usage.count(request.user, { route: `${request.method} ${url ?? ''}`, status, durationMs, ...bytes });
-    logger.info({
+    if (user) usage.count(user, { route: `${method} ${url ?? ''}`, status, durationMs, ...bytes });
+    accessLog.info({
       request_id: request.id,
-      method: request.method,
+      method,
       // The route, not the address: an address may carry what should not be logged.
       route: url ?? 'none',
       status,
       ms: Math.round(durationMs * 10) / 10,
-      tenant_id: request.user?.tenantId,
+      tenant_id: user?.tenantId,
     });
   };
-  server.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
+  const jobsOnly = config.env.ROLE === 'worker';
+  // Hooks that call back: each that answers a promise costs every request a turn of the queue.
+  server.addHook('onRequest', (request, reply, done) => {
     // Not an interceptor: those never see what a guard refused, and a 403 or 429 is usage too. Not `onResponse`: it never comes when the client hangs up.
     reply.raw.once('close', () => account(request, reply));
-    reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
-    if (config.env.ROLE === 'worker' && !request.url.startsWith('/health')) {
-      throw new JobsOnly();
-    }
+    reply.headers(SECURITY_HEADERS).headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
+    done(jobsOnly && !request.url.startsWith('/health') ? new JobsOnly() : undefined);
   });
-  server.addHook('onResponse', async (request: FastifyRequest) => {
+  server.addHook('onResponse', (request, _, done) => {
     // An upload that was refused half-way: what is left of it would stand before the connection's next request for ever.
     request.raw.resume();
+    done();
   });
 }
 

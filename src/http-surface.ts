@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { AppError } from './common/errors.js';
 
 /** What a pure worker answers to everything but the probes. */
@@ -37,11 +37,11 @@ export function refuseOtherMethods(server: FastifyInstance): void {
     methods.set(url, known);
     if (!url.includes('*')) matchers.set(url, matcherOf(url));
   });
-  server.addHook('onRequest', async (request: FastifyRequest) => {
-    if (!request.is404) return;
+  server.addHook('onRequest', (request, _, done) => {
+    if (!request.is404) return done();
     const path = request.url.split('?')[0] ?? '';
     const allowed = [...matchers].flatMap(([url, matcher]) => (matcher.test(path) ? [...(methods.get(url) ?? [])] : []));
-    if (allowed.length > 0) throw new MethodNotAllowed(allowed);
+    done(allowed.length > 0 ? new MethodNotAllowed(allowed) : undefined);
   });
 }
 
@@ -60,14 +60,21 @@ const DRAIN_MS = 12_000;
 
 /** Lets every accepted request have its answer before the connections are closed. */
 export function drainBeforeClose(server: FastifyInstance): void {
-  const pending = new Set<Promise<void>>();
-  server.addHook('onRequest', async (_: FastifyRequest, reply: FastifyReply) => {
-    // `close` comes after the last byte, also when the client hangs up and after an error, which is not ours to report here.
-    const ended = new Promise<void>((resolve) => reply.raw.once('close', resolve));
-    pending.add(ended);
-    void ended.then(() => pending.delete(ended));
+  let pending = 0;
+  let onDrained: (() => void) | undefined;
+  // `close` comes after the last byte, also when the client hangs up and after an error, which is not ours to report here.
+  const onClose = (): void => {
+    pending -= 1;
+    if (pending === 0) onDrained?.();
+  };
+  server.addHook('onRequest', (_, reply, done) => {
+    pending += 1;
+    reply.raw.once('close', onClose);
+    done();
   });
   server.addHook('preClose', async () => {
-    await Promise.race([Promise.allSettled(pending), delay(DRAIN_MS, undefined, { ref: false })]);
+    if (pending === 0) return;
+    const drained = new Promise<void>((resolve) => (onDrained = resolve));
+    await Promise.race([drained, delay(DRAIN_MS, undefined, { ref: false })]);
   });
 }

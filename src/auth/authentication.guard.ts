@@ -1,46 +1,63 @@
-import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
-import { AuthGuard } from '@nestjs/passport';
+import { Injectable, type CanActivate, type ExecutionContext, type OnModuleInit } from '@nestjs/common';
+import { ModuleRef, Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
-import { PUBLIC_ROUTE, type Principal } from '../common/principal.js';
+import { PerRoute } from '../common/per-route.js';
+import { PUBLIC_ROUTE, type AuthenticatedRequest, type Principal } from '../common/principal.js';
+import { ApiKeyStrategy } from './api-key.strategy.js';
 import { AmbiguousCredentials, InvalidCredentials, Unauthenticated } from './auth.errors.js';
+import { JwtStrategy } from './jwt.strategy.js';
 
-/** What passport calls back with: an error of ours, a principal, or false for a bad credential. */
-function principalOrRefusal<User>(error: Error | null, principal: User | false): User {
-  if (error) throw error;
-  if (!principal) throw new InvalidCredentials();
-  return principal;
+/** A strategy of passport's while it looks at one request: it answers by calling one of the three. */
+interface Attempt {
+  authenticate(request: FastifyRequest, options: object): void;
+  success(principal: Principal): void;
+  fail(): void;
+  error(error: unknown): void;
 }
 
-class JwtGuard extends AuthGuard('jwt') {
-  override handleRequest<User = Principal>(error: Error | null, principal: User | false): User {
-    return principalOrRefusal(error, principal);
-  }
-}
-
-class ApiKeyGuard extends AuthGuard('api-key') {
-  override handleRequest<User = Principal>(error: Error | null, principal: User | false): User {
-    return principalOrRefusal(error, principal);
-  }
+/**
+ * Asks one strategy in the way of passport's own `authenticate`: through an object that inherits from it and hears the outcome.
+ * Without what that one does besides on every request, for sessions that nobody here has.
+ */
+function ask(strategy: JwtStrategy | ApiKeyStrategy, request: FastifyRequest): Promise<Principal> {
+  return new Promise((resolve, reject) => {
+    const attempt = Object.create(strategy) as Attempt;
+    attempt.success = resolve;
+    attempt.fail = () => reject(new InvalidCredentials());
+    attempt.error = reject;
+    attempt.authenticate(request, {});
+  });
 }
 
 const BEARER = /^Bearer +(\S+)$/i;
 
 /** Lets in who shows one good credential. It looks at which one was sent: trying both strategies would cost twice as much. */
 @Injectable()
-export class AuthenticationGuard implements CanActivate {
-  private readonly jwt = new JwtGuard();
-  private readonly apiKey = new ApiKeyGuard();
+export class AuthenticationGuard implements CanActivate, OnModuleInit {
+  private readonly isPublic: PerRoute<boolean>;
+  private jwt: JwtStrategy;
+  private apiKey: ApiKeyStrategy;
 
-  constructor(private readonly reflector: Reflector) {}
-
-  async canActivate(context: ExecutionContext): Promise<boolean> {
-    if (this.reflector.getAllAndOverride<boolean | undefined>(PUBLIC_ROUTE, [context.getHandler(), context.getClass()])) return true;
-    const guard = this.guardFor(context.switchToHttp().getRequest<FastifyRequest>());
-    return (await guard.canActivate(context)) as boolean;
+  constructor(
+    reflector: Reflector,
+    private readonly modules: ModuleRef,
+  ) {
+    this.isPublic = new PerRoute((context) => reflector.getAllAndOverride<boolean | undefined>(PUBLIC_ROUTE, [context.getHandler(), context.getClass()]) ?? false);
   }
 
-  private guardFor({ headers }: FastifyRequest): CanActivate {
+  onModuleInit(): void {
+    this.jwt = this.modules.get(JwtStrategy, { strict: false });
+    this.apiKey = this.modules.get(ApiKeyStrategy, { strict: false });
+  }
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    if (this.isPublic.of(context)) return true;
+    const request = context.switchToHttp().getRequest<FastifyRequest & AuthenticatedRequest>();
+    request.user = await ask(this.strategyFor(request), request);
+    return true;
+  }
+
+  private strategyFor({ headers }: FastifyRequest): JwtStrategy | ApiKeyStrategy {
     const { authorization } = headers;
     if (authorization === undefined) {
       if (headers['x-api-key'] === undefined) throw new Unauthenticated();

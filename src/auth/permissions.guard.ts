@@ -2,25 +2,44 @@ import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/com
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { isAllowedAddress } from '../common/ip-ranges.js';
+import { PerRoute } from '../common/per-route.js';
 import {
   isWorkingTenant, OPEN_TO_SUSPENDED, PUBLIC_ROUTE, REQUIRED_PERMISSION, REQUIRED_ROLE, type AuthenticatedRequest, type Principal, type RequiredPermission, type Role,
 } from '../common/principal.js';
 import { AddressNotAllowed, ForbiddenRole, InsufficientScope, SessionRequired, TenantSuspended } from './auth.errors.js';
 
+interface RouteDemands {
+  isPublic: boolean;
+  permission: RequiredPermission | undefined;
+  role: Role | undefined;
+  isOpenToSuspended: boolean;
+}
+
+function demandsOf(reflector: Reflector, context: ExecutionContext): RouteDemands {
+  const read = <T>(key: string): T | undefined => reflector.getAllAndOverride<T | undefined>(key, [context.getHandler(), context.getClass()]);
+  return {
+    isPublic: read<boolean>(PUBLIC_ROUTE) ?? false,
+    permission: read<RequiredPermission>(REQUIRED_PERMISSION),
+    role: read<Role>(REQUIRED_ROLE),
+    isOpenToSuspended: read<boolean>(OPEN_TO_SUSPENDED) ?? false,
+  };
+}
+
 /** Decides whether an authenticated principal may use a route: from here, in this state, with this permission and role. */
 @Injectable()
 export class PermissionsGuard implements CanActivate {
-  constructor(private readonly reflector: Reflector) {}
+  private readonly demands: PerRoute<RouteDemands>;
+
+  constructor(reflector: Reflector) {
+    this.demands = new PerRoute((context) => demandsOf(reflector, context));
+  }
 
   canActivate(context: ExecutionContext): boolean {
-    const read = <T>(key: string): T | undefined => this.reflector.getAllAndOverride<T | undefined>(key, [context.getHandler(), context.getClass()]);
-    if (read<boolean>(PUBLIC_ROUTE)) return true;
-    const request = context.switchToHttp().getRequest<FastifyRequest & AuthenticatedRequest>();
-    const principal = request.user;
-    const permission = read<RequiredPermission>(REQUIRED_PERMISSION);
+    const { isPublic, permission, role, isOpenToSuspended } = this.demands.of(context);
+    if (isPublic) return true;
+    const { user: principal, ip } = context.switchToHttp().getRequest<FastifyRequest & AuthenticatedRequest>();
     if (!principal || permission === undefined) return false;
-    this.checkCircumstances(principal, request.ip, read<boolean>(OPEN_TO_SUSPENDED) ?? false);
-    const role = read<Role>(REQUIRED_ROLE);
+    this.checkCircumstances(principal, ip, isOpenToSuspended);
     if (role !== undefined && principal.role !== role) throw new ForbiddenRole(role);
     this.checkPermission(principal, permission);
     return true;
