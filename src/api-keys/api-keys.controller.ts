@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Patch, Post, Put, Query } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
-import { CurrentPrincipal, RequirePermission, type Principal } from '../common/principal.js';
+import { CurrentPrincipal, OpenToPeopleAlways, RequirePermission, type Principal } from '../common/principal.js';
 import { UuidParam } from '../common/validation.js';
 import { ApiKeyUsageService } from './api-key-usage.service.js';
 import { ApiKeysService } from './api-keys.service.js';
@@ -55,13 +55,13 @@ export class ApiKeysController {
 
   /** Changes only the fields that are named. */
   @Put(':id')
-  replace(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: UpdateApiKeyDto): Promise<ApiKeyDto> {
+  put(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: UpdateApiKeyDto): Promise<ApiKeyDto> {
     return this.apiKeys.update(principal, id, dto);
   }
 
   /** Changes only the fields that are named. */
   @Patch(':id')
-  update(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: UpdateApiKeyDto): Promise<ApiKeyDto> {
+  patch(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: UpdateApiKeyDto): Promise<ApiKeyDto> {
     return this.apiKeys.update(principal, id, dto);
   }
 
@@ -73,6 +73,7 @@ export class ApiKeysController {
 
   /** Revokes a key for good. */
   @Delete(':id')
+  @OpenToPeopleAlways()
   @HttpCode(204)
   revoke(@CurrentPrincipal() principal: Principal, @UuidParam() id: string): Promise<void> {
     return this.apiKeys.revoke(principal, id);

@@ -58,6 +58,16 @@ export class ApiKeysRepository {
     return tx.manager.findOne(ApiKeyEntity, { where: { tenantId: tx.tenantId, id } });
   }
 
+  /** As they are and stay until the transaction ends. Locked in the order of their ids, like `addUse`, so that nobody waits in a circle. */
+  lock(tx: TenantTx, ids: readonly string[]): Promise<ApiKeyEntity[]> {
+    return tx.manager
+      .createQueryBuilder(ApiKeyEntity, 'key')
+      .where('key.tenant_id = :tenantId AND key.id = ANY (:ids)', { tenantId: tx.tenantId, ids })
+      .orderBy('key.id')
+      .setLock('pessimistic_write')
+      .getMany();
+  }
+
   async findByHash(tx: SystemTx, hash: Buffer): Promise<KeyWithOwner | null> {
     const rows = await tx.manager.query<(KeyWithOwner['key'] & Omit<KeyWithOwner, 'key'>)[]>(
       `SELECT ${KEY_COLUMNS}, u.role, u.is_active AS "ownerIsActive", t.status AS "tenantStatus", q.hard_limit::float8 AS "tenantCallsPerHour"
@@ -97,12 +107,18 @@ export class ApiKeysRepository {
   }
 
   /** Ends a key for good. Undefined when that was done already; a rotated one has left its place in the quota to its successor. */
-  async revoke(tx: TenantTx, id: string): Promise<{ heldQuota: boolean } | undefined> {
-    const [rows] = await tx.manager.query<[{ heldQuota: boolean }[], number]>(
-      `UPDATE api_keys SET revoked_at = now(), updated_at = now() WHERE tenant_id = $1 AND id = $2 AND revoked_at IS NULL RETURNING rotated_to IS NULL AS "heldQuota"`,
+  async revoke(tx: TenantTx, id: string): Promise<{ heldQuota: boolean; lineageId: string } | undefined> {
+    const [rows] = await tx.manager.query<[{ heldQuota: boolean; lineageId: string }[], number]>(
+      `UPDATE api_keys SET revoked_at = now(), updated_at = now() WHERE tenant_id = $1 AND id = $2 AND revoked_at IS NULL
+       RETURNING rotated_to IS NULL AS "heldQuota", lineage_id AS "lineageId"`,
       [tx.tenantId, id],
     );
     return rows[0];
+  }
+
+  /** Ends the graces of all that were rotated on the way to a key. */
+  async revokeLineage(tx: TenantTx, lineageId: string): Promise<void> {
+    await tx.manager.query('UPDATE api_keys SET revoked_at = now(), updated_at = now() WHERE tenant_id = $1 AND lineage_id = $2 AND revoked_at IS NULL', [tx.tenantId, lineageId]);
   }
 
   /**

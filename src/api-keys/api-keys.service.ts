@@ -7,8 +7,8 @@ import { TenantChanges } from '../events/tenant-changes.js';
 import { violates } from '../persistence/postgres-errors.js';
 import { Transactions, type TenantTx } from '../persistence/transactions.js';
 import { QuotasService } from '../tenancy/quotas.service.js';
-import type { ApiKeyEntity } from './api-key.entity.js';
-import { AlreadyRotated, ApiKeyNameTaken, ApiKeyNotFound, BoundDatabaseNotFound, ExpiredForGood, RevokedForGood } from './api-keys.errors.js';
+import { statusOf, type ApiKeyEntity } from './api-key.entity.js';
+import { AlreadyRotated, ApiKeyNameTaken, ApiKeyNotFound, BeyondOwnRights, BoundDatabaseNotFound, ExpiredForGood, RevokedForGood } from './api-keys.errors.js';
 import { ApiKeysRepository, type ApiKeyChange } from './api-keys.repository.js';
 import { ApiKeyDto, type ApiKeyListDto, type CreateApiKeyDto, type CreatedApiKeyDto, type ListApiKeysQueryDto, type RotateApiKeyDto, type UpdateApiKeyDto } from './dto/api-key.dto.js';
 import { mintKey } from './key-format.js';
@@ -21,6 +21,13 @@ const DEFAULT_PERMISSIONS: Permission[] = ['read'];
 function ended({ revokedAt, rotatedTo }: ApiKeyEntity): AppError {
   if (revokedAt !== null) return new RevokedForGood();
   return rotatedTo === null ? new ExpiredForGood() : new AlreadyRotated(rotatedTo);
+}
+
+/** What a person may grant, or a key within its own rights. @throws BeyondOwnRights, for a key that has ended meanwhile as well */
+function withinRightsOf(principal: Principal, maker: ApiKeyEntity | undefined, wanted: Partial<KeyRights>): Partial<KeyRights> {
+  if (principal.apiKeyId === null) return wanted;
+  if (!maker || statusOf(maker) !== 'active') throw new BeyondOwnRights('anything');
+  return boundedBy({ ...maker, permissions: maker.permissions.filter((permission) => principal.permissions.includes(permission)) }, wanted);
 }
 
 /** What a successor inherits: everything but the secret and the history. */
@@ -44,7 +51,8 @@ export class ApiKeysService {
     const minted = mintKey(dto.environment);
     const id = uuidv7();
     const key = await this.transactions.forTenant(principal.tenantId, async (tx) => {
-      const rights = await this.withinOwnRights(tx, principal, {
+      const { maker } = await this.lock(tx, principal);
+      const rights = withinRightsOf(principal, maker, {
         permissions: dto.permissions,
         expiresAt: dto.expires_at,
         databaseIds: dto.database_ids,
@@ -98,8 +106,10 @@ export class ApiKeysService {
 
   update(principal: Principal, id: string, dto: UpdateApiKeyDto): Promise<ApiKeyDto> {
     return this.changes.behindFence(principal.tenantId, async (tx) => {
+      const { key, maker } = await this.lock(tx, principal, id);
+      if (!key) throw new ApiKeyNotFound();
       const rights = { permissions: dto.permissions, expiresAt: dto.expires_at, databaseIds: dto.database_ids, allowedIps: dto.allowed_ips };
-      if (principal.apiKeyId !== null) await this.withinOwnRights(tx, principal, rightsAfter(rights, await this.find(tx, id)));
+      withinRightsOf(principal, maker, rightsAfter(rights, key));
       await this.requireDatabases(tx, dto.database_ids);
       const change: ApiKeyChange = {
         ...rights,
@@ -110,7 +120,7 @@ export class ApiKeysService {
         metadata: dto.metadata,
       };
       await this.refusingTakenName(dto.name ?? '', async () => {
-        if (!(await this.apiKeys.update(tx, id, change))) throw ended(await this.find(tx, id));
+        if (!(await this.apiKeys.update(tx, id, change))) throw ended(key);
       });
       return this.read(tx, id);
     });
@@ -124,28 +134,32 @@ export class ApiKeysService {
   rotate(principal: Principal, id: string, { grace_seconds }: RotateApiKeyDto): Promise<CreatedApiKeyDto> {
     const successorId = uuidv7();
     return this.changes.behindFence(principal.tenantId, async (tx) => {
-      const key = await this.find(tx, id);
-      await this.withinOwnRights(tx, principal, key);
+      const { key, maker } = await this.lock(tx, principal, id);
+      if (!key) throw new ApiKeyNotFound();
+      withinRightsOf(principal, maker, key);
       const minted = mintKey(key.environment);
-      if (!(await this.apiKeys.supersede(tx, id, successorId, grace_seconds))) throw ended(await this.find(tx, id));
+      if (!(await this.apiKeys.supersede(tx, id, successorId, grace_seconds))) throw ended(key);
       await this.apiKeys.insert(tx, { ...successorOf(key), id: successorId, keyHash: minted.hash, keyPrefix: minted.prefix });
       return { api_key: await this.read(tx, successorId), secret_key: minted.secret };
     });
   }
 
-  /** Ends the key for good; its row stays for the audit. A second call finds nothing left to do. */
+  /** Ends the key for good, with every older secret of it that is still in its grace; the rows stay for the audit. A second call finds nothing left to do. */
   async revoke(principal: Principal, id: string): Promise<void> {
     await this.changes.behindFence(principal.tenantId, async (tx) => {
       const revoked = await this.apiKeys.revoke(tx, id);
-      if (revoked?.heldQuota) await this.quotas.giveBack(tx, 'api_keys', 1);
-      if (!revoked) await this.read(tx, id);
+      if (!revoked) await this.find(tx, id);
+      if (!revoked?.heldQuota) return;
+      await this.apiKeys.revokeLineage(tx, revoked.lineageId);
+      await this.quotas.giveBack(tx, 'api_keys', 1);
     });
   }
 
-  private async withinOwnRights(tx: TenantTx, principal: Principal, wanted: Partial<KeyRights>): Promise<Partial<KeyRights>> {
-    if (principal.apiKeyId === null) return wanted;
-    const maker = await this.find(tx, principal.apiKeyId);
-    return boundedBy({ ...maker, permissions: [...principal.permissions] }, wanted);
+  /** The key that is to be changed, and the one that asks for it, as they are now: they may have been revoked or narrowed since they were looked up. */
+  private async lock(tx: TenantTx, { apiKeyId }: Principal, id: string | null = null): Promise<{ key: ApiKeyEntity | undefined; maker: ApiKeyEntity | undefined }> {
+    const ids = [id, apiKeyId].filter((one) => one !== null);
+    const locked = ids.length === 0 ? [] : await this.apiKeys.lock(tx, ids);
+    return { key: locked.find((one) => one.id === id), maker: locked.find((one) => one.id === apiKeyId) };
   }
 
   /** @throws BoundDatabaseNotFound, the same for one that is missing and for another tenant's */

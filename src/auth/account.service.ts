@@ -3,7 +3,7 @@ import { ApiKeysService } from '../api-keys/api-keys.service.js';
 import type { Principal } from '../common/principal.js';
 import { TenantChanges } from '../events/tenant-changes.js';
 import { UsersService } from '../users/users.service.js';
-import { SessionRequired, WrongPassword } from './auth.errors.js';
+import { InvalidCredentials, SessionRequired, WrongPassword } from './auth.errors.js';
 import { refuseCommonPassword } from './common-passwords.js';
 import type { ChangePasswordDto, MeDto } from './dto/auth.dto.js';
 import { PasswordGate } from './password-gate.js';
@@ -35,7 +35,9 @@ export class AccountService {
     await refuseCommonPassword(dto.new_password, 'new_password');
     const passwordHash = await this.gate.hash(dto.new_password);
     await this.changes.behindFence(principal.tenantId, async (tx) => {
-      await this.users.changePasswordHash(tx, principal.userId, passwordHash);
+      // Somebody else may have changed it, or ended this session, while this one was hashed.
+      if (!(await this.sessions.isLive(tx, sessionId))) throw new InvalidCredentials();
+      if (!(await this.users.replacePassword(tx, user, passwordHash))) throw new WrongPassword();
       await this.sessions.endOthers(tx, principal.userId, sessionId);
     });
   }

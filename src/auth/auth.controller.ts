@@ -1,6 +1,6 @@
 import { Body, Controller, Get, HttpCode, Ip, Post, Put } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
-import { CurrentPrincipal, Public, RequirePermission, type Principal } from '../common/principal.js';
+import { CurrentPrincipal, OpenToPeopleAlways, Public, RequirePermission, type Principal } from '../common/principal.js';
 import { UpdateUserDto, UpdateUserSettingsDto, UserDto, UserSettingsDto } from '../users/dto/user.dto.js';
 import { UsersService } from '../users/users.service.js';
 import { AccountService } from './account.service.js';
@@ -43,6 +43,7 @@ export class AuthController {
 
   /** Ends this session, or all of them. */
   @Post('logout')
+  @OpenToPeopleAlways()
   @HttpCode(204)
   @RequirePermission('session')
   logout(@CurrentPrincipal() principal: Principal, @Body() dto: LogoutDto): Promise<void> {
@@ -79,6 +80,7 @@ export class AuthController {
 
   /** Changes the password and ends every other session. */
   @Post('change-password')
+  @OpenToPeopleAlways()
   @HttpCode(204)
   @RequirePermission('session')
   changePassword(@CurrentPrincipal() principal: Principal, @Body() dto: ChangePasswordDto): Promise<void> {

@@ -7,7 +7,7 @@ import { TooManyAttempts } from './auth.errors.js';
 import { LoginAttemptsRepository, type Attempt } from './login-attempts.repository.js';
 
 const WINDOW_SECONDS = 15 * 60;
-/** Before the first try, the second …; the last one is followed by the end of the window. */
+/** Before the first try, after one failure, after two …; behind the last one comes the end of the window. */
 const PAUSE_SECONDS = [0, 0, 0, 0, 0, 1, 2, 4, 8, 16];
 
 /** Whose password is tried. Hashed, since people type all sorts of things into the field for an address. */
@@ -49,12 +49,19 @@ export class LoginThrottle {
     });
   }
 
+  /** The try failed, and the next ones have to wait for it. */
+  async fail(attempts: readonly Attempt[]): Promise<void> {
+    await this.transactions.forSystem(async (tx) => {
+      for (const attempt of attempts) await this.attempts.markFailed(tx, attempt, WINDOW_SECONDS);
+    });
+  }
+
   private async take(tx: SystemTx, subject: string): Promise<Attempt> {
     const attempt = await this.attempts.insert(tx, subject, WINDOW_SECONDS, PAUSE_SECONDS);
     if (attempt) return attempt;
     const recent = await this.attempts.recent(tx, subject, WINDOW_SECONDS);
-    const pause = PAUSE_SECONDS[recent?.tries ?? 0];
-    const seconds = pause === undefined ? WINDOW_SECONDS - (recent?.sinceOldestSeconds ?? 0) : pause - (recent?.sinceLastSeconds ?? 0);
+    const { tries = 0, sinceOldestSeconds = 0, failures = 0, sinceLastFailureSeconds = 0 } = recent ?? {};
+    const seconds = tries >= PAUSE_SECONDS.length ? WINDOW_SECONDS - sinceOldestSeconds : (PAUSE_SECONDS[failures] ?? 0) - sinceLastFailureSeconds;
     throw new TooManyAttempts(Math.max(1, Math.ceil(seconds)));
   }
 }

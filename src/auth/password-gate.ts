@@ -27,7 +27,10 @@ export class PasswordGate {
       const attempts = await this.throttle.begin(email, address);
       const user = await find();
       const matches = await this.passwords.matches(user?.passwordHash, password);
-      if (!user?.isActive || !matches) return null;
+      if (!user?.isActive || !matches) {
+        await this.throttle.fail(attempts);
+        return null;
+      }
       await this.throttle.forgive(attempts);
       return user;
     });

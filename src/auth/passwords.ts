@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { hash, verify, type Options } from '@node-rs/argon2';
-import pLimit from 'p-limit';
+import pLimit, { type LimitFunction } from 'p-limit';
 import { HashingBusy } from './auth.errors.js';
 
 /** The library's `Algorithm.Argon2id`, a const enum that cannot be imported one file at a time. */
@@ -13,15 +13,23 @@ const PRESENT = `$argon2id$v=19$m=${MEMORY_KIB},t=${PASSES},p=${LANES}$`;
 /** Half of libuv's threads, so that files are still read while people sign in. */
 const AT_ONCE = 2;
 const MAX_WAITING = 100;
+/** New passwords wait in a queue of their own, or a flood of registrations would keep everybody from signing in. */
+const NEW_AT_ONCE = 1;
+
+function bounded<T>(limit: LimitFunction, work: () => Promise<T>): Promise<T> {
+  if (limit.pendingCount >= MAX_WAITING) throw new HashingBusy();
+  return limit(work);
+}
 
 /** Hashes and checks passwords exactly as received, a bounded number at once. */
 @Injectable()
 export class Passwords {
-  private readonly limit = pLimit(AT_ONCE);
+  private readonly checks = pLimit(AT_ONCE);
+  private readonly additions = pLimit(NEW_AT_ONCE);
   private readonly nobodysHash: Promise<string> = hash('no account has this password', PARAMETERS);
 
   hash(password: string): Promise<string> {
-    return this.inTurn(() => hash(password, PARAMETERS));
+    return bounded(this.additions, () => hash(password, PARAMETERS));
   }
 
   /** Whether a hash was made with other parameters than ours are now, and should be made anew at the next chance. */
@@ -39,11 +47,10 @@ export class Passwords {
   }
 
   /**
-   * Runs what hashes when its turn comes; of all that belongs to an attempt, so that no more of them are under way than may be hashed for.
+   * Runs what checks a password when its turn comes; of all that belongs to an attempt, so that no more of them are under way than may be hashed for.
    * @throws HashingBusy when too many wait already
    */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.limit.pendingCount >= MAX_WAITING) throw new HashingBusy();
-    return this.limit(work);
+    return bounded(this.checks, work);
   }
 }

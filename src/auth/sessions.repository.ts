@@ -14,7 +14,7 @@ export interface LiveSession {
 
 @Injectable()
 export class SessionsRepository {
-  /** Takes the place of the sessions that ran out, so that their rows, and those of their refresh tokens, do not pile up. */
+  /** Takes the place of the sessions that ran out, so that their rows do not pile up, nor those of their refresh tokens. */
   async insert(tx: TenantTx, session: Pick<SessionEntity, 'id' | 'userId' | 'expiresAt'>): Promise<void> {
     await tx.manager.query(`DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2 AND (expires_at < now() OR ended_at < now() - interval '1 day')`, [
       tx.tenantId,

@@ -54,7 +54,7 @@ export class SessionsService {
     return { id, refreshToken: await this.mint(tx, id) };
   }
 
-  /** Whose refresh token it is; null for one that was never ours or has expired. One that was used before ends its session. */
+  /** Whose refresh token it is; null for one that was never ours, has expired or whose session has ended. One that was used before ends its session. */
   async ownerOf(refreshToken: string): Promise<RefreshTokenOwner | null> {
     if (!isWellFormed(refreshToken)) return null;
     const owner = await this.transactions.forSystem((tx) => this.refreshTokens.findOwner(tx, sha256(refreshToken)));
@@ -69,6 +69,7 @@ export class SessionsService {
       if (!(await this.refreshTokens.use(tx, sha256(refreshToken)))) return 'used';
       if (!(await this.sessions.findLive(tx, owner.sessionId))) return null;
       await this.sessions.extend(tx, owner.sessionId, expiry());
+      await this.refreshTokens.removeExpired(tx, owner.sessionId);
       return { id: owner.sessionId, refreshToken: await this.mint(tx, owner.sessionId) };
     });
     if (renewed !== 'used') return renewed;
@@ -88,6 +89,10 @@ export class SessionsService {
   /** Ends this session, or every one of the person's. */
   async end(principal: Principal, sessionId: string, everywhere: boolean): Promise<void> {
     await this.changes.behindFence(principal.tenantId, (tx) => (everywhere ? this.endAll(tx, { tenantId: principal.tenantId, id: principal.userId }) : this.sessions.end(tx, sessionId)));
+  }
+
+  async isLive(tx: TenantTx, sessionId: string): Promise<boolean> {
+    return (await this.sessions.findLive(tx, sessionId)) !== null;
   }
 
   endOthers(tx: TenantTx, userId: string, keep: string): Promise<void> {

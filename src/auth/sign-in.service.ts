@@ -26,16 +26,11 @@ export class SignInService {
    * @throws InvalidCredentials, the same for an unknown address, a wrong password and a deactivated account
    * @throws TooManyAttempts
    */
-  async login({ email, password }: LoginDto, address: string): Promise<LoginResultDto> {
-    const find = (): Promise<UserEntity | null> => this.transactions.forSystem((tx) => this.users.findByEmail(tx, email));
-    const user = await this.gate.pass({ email, password, address }, find);
-    if (!user) throw new InvalidCredentials();
-    const rehashed = await this.gate.rehash(user, password);
-    const session = await this.transactions.forTenant(user.tenantId, async (tx) => {
-      if (!(await this.users.recordLogin(tx, user, rehashed))) throw new InvalidCredentials();
-      return this.sessions.open(tx, user.id);
-    });
-    return this.signedIn(user, session);
+  async login(dto: LoginDto, address: string): Promise<LoginResultDto> {
+    // Once more when the account changed in between, such as by another sign-in that hashed the password anew.
+    const result = (await this.tryLogin(dto, address)) ?? (await this.tryLogin(dto, address));
+    if (!result) throw new InvalidCredentials();
+    return result;
   }
 
   /** @throws InvalidCredentials for a token that is unknown, expired or used up, and where the session has ended */
@@ -50,6 +45,16 @@ export class SignInService {
   async logout(principal: Principal, { everywhere }: LogoutDto): Promise<void> {
     if (principal.sessionId === null) throw new SessionRequired();
     await this.sessions.end(principal, principal.sessionId, everywhere);
+  }
+
+  /** Null when password or standing have changed since they were checked. @throws InvalidCredentials, TooManyAttempts */
+  private async tryLogin({ email, password }: LoginDto, address: string): Promise<LoginResultDto | null> {
+    const find = (): Promise<UserEntity | null> => this.transactions.forSystem((tx) => this.users.findByEmail(tx, email));
+    const user = await this.gate.pass({ email, password, address }, find);
+    if (!user) throw new InvalidCredentials();
+    const rehashed = await this.gate.rehash(user, password);
+    const session = await this.transactions.forTenant(user.tenantId, async (tx) => ((await this.users.recordLogin(tx, user, rehashed)) ? this.sessions.open(tx, user.id) : null));
+    return session && this.signedIn(user, session);
   }
 
   private async signedIn(user: UserEntity, session: OpenedSession): Promise<LoginResultDto> {

@@ -1,5 +1,6 @@
 import { buildMessage, ValidateBy, type ValidationOptions } from 'class-validator';
 import ipaddr from 'ipaddr.js';
+import { LRUCache } from 'lru-cache';
 
 type Range = [ipaddr.IPv4 | ipaddr.IPv6, number];
 
@@ -11,14 +12,23 @@ function undressed([address, bits]: Range): Range {
   return [(address as ipaddr.IPv6).toIPv4Address(), bits - 96];
 }
 
+/** Ranges that were parsed before: those of a key are asked for on each of its requests. */
+const parsed = new LRUCache<string, { range: Range | null }>({ max: 10_000 });
+
+function rangeOf(text: string): Range | null {
+  const known = parsed.get(text) ?? { range: parseRange(text) };
+  parsed.set(text, known);
+  return known.range;
+}
+
 /** An address stands for the range of itself. */
 function parseRange(text: string): Range | null {
   const [address = ''] = text.split('/');
   // ipaddr.js alone would let `127.1`, `0x7f.1` and zones such as `fe80::1%eth0` through.
   if (address.includes('%') || (!ipaddr.IPv4.isValidFourPartDecimal(address) && !ipaddr.IPv6.isValid(address))) return null;
   if (text.includes('/')) return ipaddr.isValidCIDR(text) ? undressed(ipaddr.parseCIDR(text)) : null;
-  const parsed = ipaddr.parse(address);
-  return undressed([parsed, BITS[parsed.kind()]]);
+  const single = ipaddr.parse(address);
+  return undressed([single, BITS[single.kind()]]);
 }
 
 /** Whether the text is an IPv4 or IPv6 address or a CIDR range. */
@@ -34,7 +44,7 @@ export function isWithinRanges(range: string, ranges: readonly string[]): boolea
   return (
     candidate !== null &&
     ranges.some((text) => {
-      const allowed = parseRange(text);
+      const allowed = rangeOf(text);
       return allowed !== null && contains(allowed, candidate);
     })
   );
@@ -46,13 +56,16 @@ export function isAllowedAddress(address: string, ranges: readonly string[]): bo
   return ranges.length === 0 || isWithinRanges(address.split('%')[0] ?? '', ranges);
 }
 
+/** Some proxies add the client's port, which would make every connection another client. */
+const withoutPort = (address: string): string => /^\[(.+)\](?::\d+)?$/.exec(address)?.[1] ?? /^([\d.]+):\d+$/.exec(address)?.[1] ?? address;
+
 /** The part of an address by which callers are told apart: whoever has one IPv6 address has the 2^64 beside it. */
 export function networkOf(address: string): string {
-  const range = parseRange(address.split('%')[0] ?? '');
+  const range = parseRange(withoutPort(address.split('%')[0] ?? ''));
   if (range === null) return address;
-  const [parsed] = range;
-  if (parsed.kind() === 'ipv4') return parsed.toString();
-  return `${ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/64`).toString()}/64`;
+  const [network] = range;
+  if (network.kind() === 'ipv4') return network.toString();
+  return `${ipaddr.IPv6.networkAddressFromCIDR(`${network.toString()}/64`).toString()}/64`;
 }
 
 /** Validates an IPv4 or IPv6 address or CIDR range. */

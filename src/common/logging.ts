@@ -3,7 +3,7 @@ import { pino, type DestinationStream, type Logger as PinoLogger, type LoggerOpt
 import { errorCode, errorMessage } from './error-code.js';
 
 /** Never logged, wherever they appear. */
-const REDACTED = ['*.password', '*.secret_key', '*.access_token'];
+const REDACTED = ['*.password', '*.secret_key', '*.access_token', '*.refresh_token', '*.current_password', '*.new_password'];
 
 interface LoggedError {
   type: string;

@@ -51,6 +51,7 @@ export const PUBLIC_ROUTE = 'morag:public';
 export const REQUIRED_PERMISSION = 'morag:permission';
 export const REQUIRED_ROLE = 'morag:role';
 export const OPEN_TO_SUSPENDED = 'morag:open-to-suspended';
+export const OPEN_TO_PEOPLE_ALWAYS = 'morag:open-to-people-always';
 
 /** Answers without a credential, and ignores one that is sent. */
 export const Public = (): MethodDecorator & ClassDecorator => SetMetadata(PUBLIC_ROUTE, true);
@@ -65,6 +66,9 @@ export const RequireRole = (role: Role): MethodDecorator & ClassDecorator => Set
 
 /** Stays readable for a suspended tenant, so that it can learn that it is suspended. */
 export const OpenToSuspended = (): MethodDecorator => SetMetadata(OPEN_TO_SUSPENDED, true);
+
+/** Is never refused to a person for want of calls: a key that uses up its tenant's hour must not keep its owner from revoking it. */
+export const OpenToPeopleAlways = (): MethodDecorator => SetMetadata(OPEN_TO_PEOPLE_ALWAYS, true);
 
 export const CurrentPrincipal = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
   const { user } = context.switchToHttp().getRequest<AuthenticatedRequest>();

@@ -1,6 +1,6 @@
 import { Param, ParseUUIDPipe, ValidationPipe, type ArgumentMetadata, type PipeTransform, type ValidationError } from '@nestjs/common';
 import { Transform } from 'class-transformer';
-import { ValidateIf } from 'class-validator';
+import { ValidateBy, ValidateIf } from 'class-validator';
 import { MalformedRequest, ValidationFailed, type FieldError } from './request-errors.js';
 
 function flatten(errors: ValidationError[], prefix = ''): FieldError[] {
@@ -59,7 +59,23 @@ const fromText = (read: (text: string) => unknown): PropertyDecorator => Transfo
 
 /** Queries and forms know only text. What is no text is left to the next check: `Number({ toString: 1 })` would throw. */
 export const NumberFromText = (): PropertyDecorator => fromText((text) => (text.trim() === '' ? Number.NaN : Number(text)));
-export const DateFromText = (): PropertyDecorator => fromText((text) => new Date(text));
+/** ISO 8601 only: `new Date` alone would read `5` and the year -271820 as well, which PostgreSQL cannot hold. */
+const ISO_TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?$/;
+export const DateFromText = (): PropertyDecorator => fromText((text) => new Date(ISO_TIME.test(text) ? text : Number.NaN));
+/** A UUID in capitals is the same one. */
+export const LowerCaseList = (): PropertyDecorator =>
+  Transform(({ value }: { value: unknown }) => (Array.isArray(value) ? value.map((item: unknown) => (typeof item === 'string' ? item.toLowerCase() : item)) : value));
+
+/** Free-form JSON that comes back in every list has to stay small. */
+export function MaxJsonBytes(bytes: number): PropertyDecorator {
+  return ValidateBy({
+    name: 'maxJsonBytes',
+    validator: {
+      validate: (value: unknown) => Buffer.byteLength(JSON.stringify(value) ?? '') <= bytes,
+      defaultMessage: () => `$property must be at most ${bytes} bytes as JSON`,
+    },
+  });
+}
 export const FlagFromText = (): PropertyDecorator => fromText((text) => (text === 'true' ? true : text === 'false' ? false : text));
 
 /** Free-form JSON, untouched: the transformer would drop members such as `toString` from its copy. */

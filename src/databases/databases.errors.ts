@@ -1,5 +1,12 @@
 import { AppError } from '../common/errors.js';
 
+/** What it made would be out of its own reach. */
+export class BoundToDatabases extends AppError {
+  constructor() {
+    super({ status: 403, code: 'insufficient_scope', title: 'Bound to databases', detail: 'This key is bound to certain databases and cannot make another.' });
+  }
+}
+
 export class DatabaseNotFound extends AppError {
   constructor() {
     super({ status: 404, code: 'not_found', title: 'Not found', detail: 'There is no such database.' });

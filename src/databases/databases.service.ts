@@ -7,7 +7,7 @@ import { violates } from '../persistence/postgres-errors.js';
 import { Transactions, type TenantTx } from '../persistence/transactions.js';
 import { QuotasService } from '../tenancy/quotas.service.js';
 import type { DatabaseEntity } from './database.entity.js';
-import { DatabaseInUse, DatabaseNameTaken, DatabaseNotFound, EmbeddingModelChanged } from './databases.errors.js';
+import { BoundToDatabases, DatabaseInUse, DatabaseNameTaken, DatabaseNotFound, EmbeddingModelChanged } from './databases.errors.js';
 import { DatabasesRepository } from './databases.repository.js';
 import { CollectionDto, DatabaseDto, type CollectionsDto, type CreateDatabaseDto, type DatabaseListDto } from './dto/database.dto.js';
 import { VectorStore } from './vector-stores/vector-store.js';
@@ -40,6 +40,7 @@ export class DatabasesService {
 
   /** The row comes first and goes again when its collection cannot be made. */
   async create(principal: Principal, dto: CreateDatabaseDto): Promise<DatabaseDto> {
+    if (principal.databaseIds !== null) throw new BoundToDatabases();
     const database = await this.transactions.forTenant(principal.tenantId, async (tx) => {
       const id = await this.insert(tx, principal.userId, dto);
       return this.overview(tx, id);

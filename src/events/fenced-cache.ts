@@ -42,6 +42,7 @@ export class FencedCache<Value extends object> {
     const [mark, readAt] = [this.changes.mark(), performance.now()];
     const value = await read();
     if (value) this.entries.set(key, { value, tenantId: tenantOf(value), mark, readAt });
+    else this.entries.delete(key);
     return value;
   }
 }

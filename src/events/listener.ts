@@ -26,6 +26,7 @@ type Hear = (payload: string) => void;
  */
 export class Listener implements OnModuleInit, OnApplicationShutdown {
   private readonly logger = new Logger(Listener.name);
+  private readonly databaseUrl: string;
   private readonly hearers = new Map<string, Hear>();
   private readonly connected: (() => void)[] = [];
   private readonly stopping = new AbortController();
@@ -36,9 +37,14 @@ export class Listener implements OnModuleInit, OnApplicationShutdown {
   private lastAsked: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly databaseUrl: string,
+    databaseUrl: string,
     private readonly transactions: Transactions,
-  ) {}
+  ) {
+    // The address would have the last word on the name by which the listeners know each other.
+    const address = new URL(databaseUrl);
+    address.searchParams.delete('application_name');
+    this.databaseUrl = address.href;
+  }
 
   onModuleInit(): void {
     this.running = this.run();
@@ -73,9 +79,9 @@ export class Listener implements OnModuleInit, OnApplicationShutdown {
     if (this.client) await this.ask(this.client, 'SELECT pg_notify($1, $2)', [channel, payload]);
   }
 
-  /** The listeners of all processes on this database, by session number; undefined while this one is away. */
-  async peers(): Promise<number[] | undefined> {
-    if (!this.client) return undefined;
+  /** The listeners of all processes on this database, by session number; none while this one is away. */
+  async peers(): Promise<number[]> {
+    if (!this.client) return [];
     const rows = await this.ask<{ pid: number }>(this.client, 'SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()', [APPLICATION_NAME]);
     return rows.map(({ pid }) => pid);
   }

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
-import { Transactions, type TenantTx } from '../persistence/transactions.js';
+import { ServiceUnavailable } from '../common/request-errors.js';
+import { Transactions, type SystemTx, type TenantTx } from '../persistence/transactions.js';
 import { LEASE_MS, Listener } from './listener.js';
 
 /** Announced by triggers on the tables themselves, at commit; the payload is the tenant's id. */
@@ -12,6 +13,17 @@ const FENCED_CHANNEL = 'morag_tenant_fenced';
 export const HOLD_MS = 2000;
 /** What is remembered lives no longer than this, in milliseconds, so older changes matter to nobody. */
 export const LONGEST_MEMORY_MS = 5000;
+
+/** A process may still act on what it heard a lease ago, so this much earlier than the hold the change has to be made. */
+const COMMIT_WITHIN_MS = HOLD_MS - LEASE_MS - 250;
+const MOST_ROUNDS = 4;
+
+/** The change took longer than its fence stands. Nothing was changed. */
+class FenceOutlived extends ServiceUnavailable {
+  constructor() {
+    super('database_unavailable', 'The database is too slow at this moment for a change that every process has to hear of. Nothing was changed; try again in a moment.', 1);
+  }
+}
 
 interface Change {
   sequence: number;
@@ -33,7 +45,10 @@ export class TenantChanges {
   /** In the order of the last change. */
   private readonly recent = new Map<string, Change>();
   private readonly waiting = new Map<string, (processId: number) => void>();
+  private readonly raising = new Map<string, Promise<number>>();
   private trustedFrom = Number.POSITIVE_INFINITY;
+  /** What was read before it may have changed while nobody listened. */
+  private heardSince = 0;
 
   constructor(
     private readonly listener: Listener,
@@ -52,16 +67,52 @@ export class TenantChanges {
 
   /** Whether what was read after `mark` is still true of the tenant, beyond doubt; `nowMs` is of `performance.now()`. */
   holdsSince(mark: number, tenantId: string, nowMs: number): boolean {
-    if (nowMs < this.trustedFrom || !this.listener.isCurrent(nowMs)) return false;
+    if (nowMs < this.trustedFrom || mark < this.heardSince || !this.listener.isCurrent(nowMs)) return false;
     const change = this.recent.get(tenantId);
     return change === undefined || (change.sequence <= mark && change.heldUntil <= nowMs);
   }
 
-  /**
-   * Resolves once no process acts on anything it remembered of the tenant, nor will for the next two seconds. Call it before the
-   * transaction that takes a right away: from its commit on, every process looks up and refuses.
-   */
-  async fence(tenantId: string): Promise<void> {
+  /** A transaction that takes a right away from somebody of the tenant, made behind a fence; `work` may run again. */
+  behindFence<T>(tenantId: string, work: (tx: TenantTx) => Promise<T>): Promise<T> {
+    return this.whileFenced(tenantId, work, (checked) => this.transactions.forTenant(tenantId, checked));
+  }
+
+  /** The same for a change that the installation makes to a tenant. */
+  behindFenceAsSystem<T>(tenantId: string, work: (tx: SystemTx) => Promise<T>): Promise<T> {
+    return this.whileFenced(tenantId, work, (checked) => this.transactions.forSystem(checked));
+  }
+
+  private async whileFenced<Tx, T>(tenantId: string, work: (tx: Tx) => Promise<T>, transact: (work: (tx: Tx) => Promise<T>) => Promise<T>): Promise<T> {
+    for (let round = 1; ; round++) {
+      const raisedAt = await this.fence(tenantId);
+      const checked = async (tx: Tx): Promise<T> => {
+        const result = await work(tx);
+        // It waited for a lock or a connection, and somebody may remember the tenant as it was by the time it commits.
+        if (performance.now() - raisedAt > COMMIT_WITHIN_MS) throw new FenceOutlived();
+        return result;
+      };
+      try {
+        return await transact(checked);
+      } catch (error) {
+        if (!(error instanceof FenceOutlived) || round === MOST_ROUNDS) throw error;
+      }
+    }
+  }
+
+  /** Of several for one tenant at once, all stand behind one fence. Resolves with the time at which it was raised, of `performance.now()`. */
+  private async fence(tenantId: string): Promise<number> {
+    const raising = this.raising.get(tenantId) ?? this.raise(tenantId);
+    this.raising.set(tenantId, raising);
+    try {
+      return await raising;
+    } finally {
+      this.raising.delete(tenantId);
+    }
+  }
+
+  /** Resolves once no process acts on anything it remembered of the tenant, nor will for the next two seconds. */
+  private async raise(tenantId: string): Promise<number> {
+    const raisedAt = performance.now();
     const token = randomUUID();
     const answered = new Set<number>();
     let look = (): void => undefined;
@@ -74,26 +125,22 @@ export class TenantChanges {
       // Whoever has not answered by then cannot renew its lease, and looks everything up.
       const leasesEnded = delay(LEASE_MS + 50, undefined, { ref: false });
       const peers = await Promise.race([this.peers(), leasesEnded]);
-      if (!peers) return await leasesEnded;
       const allAnswered = new Promise<void>((resolve) => {
-        look = () => peers.every((peer) => answered.has(peer)) && resolve();
+        look = () => peers?.every((peer) => answered.has(peer)) && resolve();
         look();
       });
       await Promise.race([allAnswered, leasesEnded]);
     } finally {
       this.waiting.delete(token);
     }
+    return raisedAt;
   }
 
-  /** A transaction that takes a right away from somebody of the tenant, made behind a fence. */
-  async behindFence<T>(tenantId: string, work: (tx: TenantTx) => Promise<T>): Promise<T> {
-    await this.fence(tenantId);
-    return this.transactions.forTenant(tenantId, work);
-  }
-
+  /** Undefined when they cannot be told: a list on which this process itself is missing is none. */
   private async peers(): Promise<number[] | undefined> {
     try {
-      return await this.listener.peers();
+      const peers = await this.listener.peers();
+      return peers.includes(this.listener.processId ?? 0) ? peers : undefined;
     } catch (error) {
       this.logger.debug({ err: error }, 'the other processes could not be counted; their leases have to run out');
       return undefined;
@@ -102,7 +149,7 @@ export class TenantChanges {
 
   /** Nothing from before this connection may be relied on, nor anything that a fence from before it was raised for. */
   private startAnew(): void {
-    this.sequence += 1;
+    this.heardSince = ++this.sequence;
     this.recent.clear();
     this.trustedFrom = performance.now() + HOLD_MS;
   }

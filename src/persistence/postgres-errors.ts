@@ -2,8 +2,8 @@ import { QueryFailedError, QueryRunnerAlreadyReleasedError, QueryRunnerProviderA
 import { errorCode, errorMessage } from '../common/error-code.js';
 import { ServiceUnavailable, MalformedRequest } from '../common/request-errors.js';
 
-/** Connection lost, refused or full: PostgreSQL classes 08, 53 and 57P, and the socket errors of Node. */
-const AWAY = /^(08\d{3}|53\d{3}|57P0[1-5]|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|EAI_AGAIN)$/;
+/** Connection lost, refused or full: PostgreSQL classes 08, 53 and 57P, and the socket errors of Node; or given up, so that somebody else could go on (40001, 40P01). */
+const AWAY = /^(40001|40P01|08\d{3}|53\d{3}|57P0[1-5]|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EHOSTUNREACH|EAI_AGAIN)$/;
 /** node-postgres gives these no code. */
 const AWAY_MESSAGES = /timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error|pool is draining|Cannot use a pool after calling end/i;
 /** Text that PostgreSQL cannot hold: NUL, or a lone surrogate; the latter within JSON is a mere 22P02 and told by its message. */

@@ -1,7 +1,9 @@
 import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Counter } from 'prom-client';
-import type { AuthenticatedRequest, Principal } from '../common/principal.js';
+import { PerRoute } from '../common/per-route.js';
+import { OPEN_TO_PEOPLE_ALWAYS, type AuthenticatedRequest, type Principal } from '../common/principal.js';
 import { Metrics } from '../metrics/metrics.js';
 import { HourlyCallsExceeded, RateLimited } from './rate-limits.errors.js';
 import { keySubject, RateLimits, tenantSubject, WINDOW_MS, type Limit, type Verdict } from './rate-limits.js';
@@ -34,17 +36,21 @@ function tell(reply: FastifyReply, verdicts: readonly Verdict[]): void {
 export class RateLimitGuard implements CanActivate {
   private readonly refused: Counter<'window'>;
 
+  private readonly isOpenToPeople: PerRoute<boolean>;
+
   constructor(
     private readonly rateLimits: RateLimits,
+    reflector: Reflector,
     metrics: Metrics,
   ) {
+    this.isOpenToPeople = new PerRoute((context) => reflector.get<boolean | undefined>(OPEN_TO_PEOPLE_ALWAYS, context.getHandler()) ?? false);
     this.refused = metrics.counter('morag_rate_limit_refused_total', 'Calls refused because the hour of their key or of their tenant was used up', ['window']);
   }
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const http = context.switchToHttp();
     const principal = http.getRequest<FastifyRequest & AuthenticatedRequest>().user;
-    if (!principal) return true;
+    if (!principal || (principal.sessionId !== null && this.isOpenToPeople.of(context))) return true;
     const reply = http.getResponse<FastifyReply>();
     const verdicts = this.rateLimits.consume(principal.tenantId, limitsOf(principal));
     // Counted in memory they are there at once, and nothing has to wait a turn.

@@ -56,9 +56,8 @@ export class TenantsService {
 
   async update(tenantId: string, dto: UpdateTenantDto): Promise<TenantInfoDto> {
     const { status, metadata } = dto;
-    await this.changes.fence(tenantId);
     const calls = await this.callsOf(tenantId);
-    return this.transactions.forSystem(async (tx) => {
+    return this.changes.behindFenceAsSystem(tenantId, async (tx) => {
       const found = await this.tenants.update(tx, tenantId, { status, metadata });
       if (!found) throw new TenantNotFound();
       for (const change of dto.quotas ?? []) await this.changeQuota(tx, tenantId, change);

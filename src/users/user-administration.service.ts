@@ -43,8 +43,7 @@ export class UserAdministration {
   /** Ends the person's sessions when anything changes. @throws UserNotFound, LastAdministrator */
   async update(id: string, dto: UpdateStandingDto): Promise<AdminUserDto> {
     const { tenantId } = await this.transactions.forSystem((tx) => this.find(tx, id));
-    await this.changes.fence(tenantId);
-    return this.transactions.forSystem(async (tx) => {
+    return this.changes.behindFenceAsSystem(tenantId, async (tx) => {
       const administrators = await this.users.lockAdministrators(tx);
       const user = await this.find(tx, id);
       const after = { role: dto.role ?? user.role, isActive: dto.is_active ?? user.isActive };

@@ -40,6 +40,13 @@ export class UsersRepository {
     await tx.manager.update(UserEntity, { tenantId, id }, { ...change, updatedAt: new Date() });
   }
 
+  /** False when password or standing have changed since they were read. */
+  async replacePassword(tx: TenantTx, read: Pick<UserEntity, 'id' | 'passwordHash'>, passwordHash: string): Promise<boolean> {
+    const asRead = { tenantId: tx.tenantId, id: read.id, passwordHash: read.passwordHash, isActive: true };
+    const { affected } = await tx.manager.update(UserEntity, asRead, { passwordHash, updatedAt: new Date() });
+    return affected === 1;
+  }
+
   /** False when the account has changed since it was read. */
   async recordLogin(tx: TenantTx, read: Pick<UserEntity, 'id' | 'passwordHash'>, passwordHash?: string): Promise<boolean> {
     const asRead = { tenantId: tx.tenantId, id: read.id, passwordHash: read.passwordHash, isActive: true };

@@ -44,8 +44,9 @@ export class UsersService {
     return this.users.recordLogin(tx, read, rehashed);
   }
 
-  async changePasswordHash(tx: TenantTx, userId: string, passwordHash: string): Promise<void> {
-    await this.users.update(tx, tx.tenantId, userId, { passwordHash });
+  /** @param read the account as it was when the old password was checked; false when it has changed meanwhile */
+  replacePassword(tx: TenantTx, read: UserEntity, passwordHash: string): Promise<boolean> {
+    return this.users.replacePassword(tx, read, passwordHash);
   }
 
   administratorExists(tx: SystemTx): Promise<boolean> {

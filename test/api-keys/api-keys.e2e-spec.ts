@@ -93,6 +93,8 @@ describe('API keys', () => {
       ['a range too wide to exist', { allowed_ips: ['10.0.0.0/33'] }, 'allowed_ips'],
       ['a database that is no id', { database_ids: ['default'] }, 'database_ids'],
       ['an empty list of databases', { database_ids: [] }, 'database_ids'],
+      ['metadata of more than 16 KiB', { metadata: { text: 'x'.repeat(16_384) } }, 'metadata'],
+      ['a time that is no ISO 8601', { expires_at: '2099' }, 'expires_at'],
       ['metadata that is a list', { metadata: [] }, 'metadata'],
       ['a secret of its own choice', { secret_key: 'mk_live_mine' }, 'secret_key'],
       ['an owner of its own choice', { user_id: NOWHERE }, 'user_id'],
@@ -357,7 +359,7 @@ describe('API keys', () => {
       expect(await tenant.client.get(`/api/v1/documents?cursor=${cursor}`)).toMatchObject({ status: 400, body: { code: 'invalid_cursor' } });
     });
 
-    it.each(['limit=101', 'limit=0', 'limit=-1', 'limit=1.5', 'limit=', 'limit=ten', 'limit=1&limit=2', 'skip=-1', 'skip=x', 'status=lost', 'permission=root', 'sort=name', 'cursor=1&cursor=2'])(
+    it.each(['limit=101', 'created_after=-271820-01-01T00:00:00Z', 'created_after=5', 'limit=0', 'limit=-1', 'limit=1.5', 'limit=', 'limit=ten', 'limit=1&limit=2', 'skip=-1', 'skip=x', 'status=lost', 'permission=root', 'sort=name', 'cursor=1&cursor=2'])(
       'refuses ?%s',
       async (query) => {
         expect(await tenant.client.get(`${KEYS}?${query}`)).toMatchObject({ status: 400, body: { code: 'validation_failed' } });
@@ -414,6 +416,12 @@ describe('API keys', () => {
 
       await ingestText(client, 'More', 'The heron flew.', { database: 'bound' });
       expect((await client.delete(`/api/v1/documents/${mine}`)).status).toBe(204);
+    });
+
+    it('make no database, which would be out of their own reach', async () => {
+      const { client } = await createKey(tenant.client, ['read', 'write'], { database_ids: [bound.toUpperCase()] });
+      expect(await client.post('/api/v1/databases', { name: 'beyond' })).toMatchObject({ status: 403, body: { code: 'insufficient_scope' } });
+      expect((await client.get(`/api/v1/databases/${bound}`)).status).toBe(200);
     });
 
     it('take effect at once when they are bound later', async () => {

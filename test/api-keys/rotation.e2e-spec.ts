@@ -87,6 +87,30 @@ describe('rotating a key', () => {
     expect(await used()).toBe(0);
   });
 
+  it('ends with the key: whoever revokes the successor revokes the older secrets as well, or they would be keys that nobody counts', async () => {
+    await setLimits(admin, tenant, { api_keys: 1 });
+    for (let round = 0; round < 2; round++) {
+      const key = await createKey(tenant.client, ['read']);
+      const second = await rotate(key.id, { grace_seconds: 604_800 });
+      const third = await rotate(second.body.api_key.id, { grace_seconds: 604_800 });
+      expect(await Promise.all([key.secret, second.body.secret_key, third.body.secret_key].map(works))).toEqual([true, true, true]);
+      expect((await tenant.client.delete(`${KEYS}/${third.body.api_key.id}`)).status).toBe(204);
+      expect(await Promise.all([key.secret, second.body.secret_key, third.body.secret_key].map(works))).toEqual([false, false, false]);
+      expect((await quotasOf(tenant.client))['api_keys']!.used).toBe(0);
+    }
+  });
+
+  it('hands on what the key may do now, not what it might before a change at the same moment', async () => {
+    for (let round = 0; round < 8; round++) {
+      const key = await createKey(tenant.client, ['read', 'write']);
+      const [narrowed, rotated] = await Promise.all([tenant.client.patch(`${KEYS}/${key.id}`, { permissions: ['read'], status: 'inactive' }), rotate(key.id)]);
+      expect([200, 409]).toContain(narrowed.status);
+      expect(rotated.status).toBe(201);
+      if (narrowed.status === 200) expect(rotated.body.api_key).toMatchObject({ permissions: ['read'], status: 'inactive' });
+      await tenant.client.delete(`${KEYS}/${rotated.body.api_key.id}`);
+    }
+  });
+
   it('keeps the name for the successor alone', async () => {
     const { body: made } = await tenant.client.post(KEYS, { name: 'the one' });
     const { body } = await rotate(made.api_key.id, { grace_seconds: 60 });

@@ -142,10 +142,21 @@ describe('sessions', () => {
     await server.database.query(`UPDATE users SET role = CASE id WHEN $1 THEN 'ADMIN' ELSE 'USER' END`, [own.id]);
   });
 
+  it('let one of two changes of the password through that begin at once', async () => {
+    const [one, two] = [await signIn(), await signIn()];
+    const change = ({ access_token }: Tokens, password: string) => server.anonymous.asUser(access_token).post('/auth/change-password', { current_password: PASSWORD, new_password: password });
+    const answers = await Promise.all([change(one, 'the-first-new-password'), change(two, 'the-second-new-password')]);
+    expect(answers.filter(({ status }) => status === 204)).toHaveLength(1);
+    const [winner, password] = answers[0]!.status === 204 ? [one, 'the-first-new-password'] : [two, 'the-second-new-password'];
+    expect(await isLive(winner.access_token)).toBe(true);
+    expect((await server.anonymous.post('/auth/login', { email: person.email, password })).status).toBe(200);
+  });
+
   it('hash a password anew when it was hashed with weaker parameters than today’s', async () => {
     const weak = await hash(PASSWORD, { memoryCost: 8192, timeCost: 1, parallelism: 1 });
     await server.database.query('UPDATE users SET password_hash = $2 WHERE id = $1', [person.userId, weak]);
-    expect((await signIn()).access_token).toBeTruthy();
+    const together = await Promise.all(Array.from({ length: 4 }, () => server.anonymous.post('/auth/login', { email: person.email, password: PASSWORD })));
+    expect(together.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
     const [{ password_hash }] = (await server.database.query<{ password_hash: string }>('SELECT password_hash FROM users WHERE id = $1', [person.userId])) as [{ password_hash: string }];
     expect(password_hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
     expect((await signIn()).access_token).toBeTruthy();

@@ -1,4 +1,4 @@
-import { administrator, createKey, createTenant, type Tenant } from '../support/factories.js';
+import { administrator, createKey, createTenant, PASSWORD, type Tenant } from '../support/factories.js';
 import { staysWithinTheHour } from '../support/hour.js';
 import { TestApp } from '../support/test-app.js';
 
@@ -50,5 +50,17 @@ describe('rate limits', () => {
     expect(refused.body).toMatchObject({ code: 'quota_exceeded', resource: 'api_calls_per_hour', limit: before + 5, requested: 1 });
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
     expect(await used()).toBe(before + 5);
+  });
+
+  it('keeps nobody from revoking the key that used up the hour, from changing the password or from signing out', async () => {
+    const robbed = await createTenant(server.anonymous);
+    const leaked = await createKey(robbed.client, ['read', 'admin']);
+    const admin = await administrator(server);
+    await admin.patch(`/admin/tenants/${robbed.tenantId}`, { quotas: [{ resource_type: 'api_calls_per_hour', limit: 0 }] });
+    expect((await robbed.client.get('/api/v1/api-keys')).status).toBe(429);
+    expect((await leaked.client.delete(`/api/v1/api-keys/${leaked.id}`)).status).toBe(429);
+    expect((await robbed.client.delete(`/api/v1/api-keys/${leaked.id}`)).status).toBe(204);
+    expect((await robbed.client.post('/auth/change-password', { current_password: PASSWORD, new_password: 'a-wholly-new-password' })).status).toBe(204);
+    expect((await robbed.client.post('/auth/logout')).status).toBe(204);
   });
 });

@@ -1,11 +1,11 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import {
-  ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsDate, IsIn, IsInt, IsObject, IsOptional, IsString, IsUUID, Length, Max, MaxLength, Min, MinDate, ValidateIf,
+  ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsDate, IsIn, IsInt, IsObject, IsOptional, IsString, IsUUID, Length, Max, MaxLength, Min, MinDate,
 } from 'class-validator';
 import { IsIpRange } from '../../common/ip-ranges.js';
 import { PageInfoDto, SkipPageQueryDto } from '../../common/pagination.js';
 import { PERMISSIONS, type Permission } from '../../common/principal.js';
-import { AsSent, DateFromText, Omittable } from '../../common/validation.js';
+import { AsSent, DateFromText, LowerCaseList, MaxJsonBytes, Omittable } from '../../common/validation.js';
 import { API_KEY_STATUSES, ENVIRONMENTS, statusOf, type ApiKeyEntity, type ApiKeyStatus, type Environment } from '../api-key.entity.js';
 
 export class ApiKeyDto {
@@ -104,7 +104,7 @@ class ApiKeyFieldsDto {
   /** Databases it is bound to; null is all. */
   @ApiPropertyOptional({ type: 'array', items: { type: 'string', format: 'uuid' }, nullable: true })
   @IsOptional()
-  @ValidateIf((dto: ApiKeyFieldsDto) => dto.database_ids !== null)
+  @LowerCaseList()
   @IsArray()
   @ArrayMinSize(1)
   @ArrayMaxSize(100)
@@ -116,6 +116,7 @@ class ApiKeyFieldsDto {
   @Omittable()
   @AsSent()
   @IsObject()
+  @MaxJsonBytes(16_384)
   metadata?: Record<string, unknown>;
 }
 

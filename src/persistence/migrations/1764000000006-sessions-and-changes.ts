@@ -9,7 +9,7 @@ const REMEMBERED: readonly { table: string; columns: readonly string[] }[] = [
   { table: 'sessions', columns: ['ended_at'] },
   {
     table: 'api_keys',
-    columns: ['permissions', 'is_active', 'expires_at', 'revoked_at', 'allowed_ips', 'database_ids', 'rate_limit_per_hour'],
+    columns: ['name', 'description', 'metadata', 'permissions', 'is_active', 'expires_at', 'revoked_at', 'allowed_ips', 'database_ids', 'rate_limit_per_hour'],
   },
 ];
 
@@ -39,8 +39,10 @@ export class SessionsAndChanges1764000000006 implements MigrationInterface {
       CREATE TABLE login_attempts (
         subject text PRIMARY KEY,
         tried_at timestamptz[] NOT NULL,
+        failed_at timestamptz[] NOT NULL DEFAULT '{}',
         last_tried_at timestamptz NOT NULL
       )`);
+    await runner.query(`COMMENT ON COLUMN login_attempts.tried_at IS 'tries that failed or are under way; failed_at are those known to have failed'`);
     await runner.query('CREATE INDEX login_attempts_by_age ON login_attempts (last_tried_at)');
     await protectSystemTable(runner, 'login_attempts');
 
