@@ -81,6 +81,8 @@ class Server {
     this.app = await createApp(this.config, databaseUrl, this.logger);
     const address = await listen(this.app, this.config);
     this.logger.info({ address, role: this.config.env.ROLE }, 'ready');
+    // What people read comes after the log, not in the middle of it.
+    this.logger.flush();
     this.welcome(address, this.app.get(FirstAdministrator).generatedPassword);
   }
 

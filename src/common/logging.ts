@@ -1,6 +1,7 @@
 import type { LoggerService } from '@nestjs/common';
 import { pino, type DestinationStream, type Logger as PinoLogger, type LoggerOptions } from 'pino';
 import { errorCode, errorMessage } from './error-code.js';
+import { toStandardOutput } from './log-destination.js';
 
 /** Never logged, wherever they appear. */
 const REDACTED = ['*.password', '*.secret_key', '*.access_token', '*.refresh_token', '*.current_password', '*.new_password'];
@@ -31,9 +32,9 @@ function serializeError(error: unknown): LoggedError {
 const QUIET_CONTEXTS = new Set(['NestFactory', 'InstanceLoader', 'RoutesResolver', 'RouterExplorer', 'NestApplication']);
 
 /** One JSON object a line. */
-export function createRootLogger(level: string, destination?: DestinationStream): PinoLogger {
+export function createRootLogger(level: string, destination: DestinationStream = toStandardOutput()): PinoLogger {
   const options: LoggerOptions = { level, redact: REDACTED, serializers: { err: serializeError }, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } };
-  return destination ? pino(options, destination) : pino(options);
+  return pino(options, destination);
 }
 
 /** The same log for lines of plain values, one for each request: looking into every value for what must be redacted costs as much as writing the line. */
