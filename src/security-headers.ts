@@ -22,5 +22,8 @@ function headersOf(middleware: ReturnType<typeof helmet>): Readonly<Record<strin
   return headers;
 }
 
+/** For browsers of another age, and each costs every answer as much as one of our own checks. */
+const OUTDATED = { xDnsPrefetchControl: false, xDownloadOptions: false, xPermittedCrossDomainPolicies: false, xXssProtection: false, originAgentCluster: false } as const;
+
 /** Of every answer. Worked out once: helmet does it anew for each request, and nothing in ours depends on the request. */
-export const SECURITY_HEADERS = headersOf(helmet({ contentSecurityPolicy: CONTENT_SECURITY_POLICY, crossOriginResourcePolicy: { policy: 'same-site' } }));
+export const SECURITY_HEADERS = headersOf(helmet({ contentSecurityPolicy: CONTENT_SECURITY_POLICY, crossOriginResourcePolicy: { policy: 'same-site' }, ...OUTDATED }));

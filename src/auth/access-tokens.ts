@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, createSecretKey, type KeyObject } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import { Config } from '../config/config.js';
@@ -34,24 +34,27 @@ const keyIdOf = (secret: string): string => createHash('sha256').update(secret).
 /** Signs access tokens with the present secret, and knows those of the one before by their `kid` (RFC 7515, 4.1.4); the strategy of passport checks them. */
 @Injectable()
 export class AccessTokens {
-  private readonly secrets: ReadonlyMap<string, string>;
+  private readonly keys: ReadonlyMap<string, KeyObject>;
+  private readonly signingSecret: string;
   private readonly signingKeyId: string;
 
   constructor(
     private readonly jwt: JwtService,
     { jwtSecrets }: Config,
   ) {
-    this.secrets = new Map(jwtSecrets.map((secret) => [keyIdOf(secret), secret]));
-    this.signingKeyId = keyIdOf(jwtSecrets[0]!);
+    // As key objects: a secret given as text is first tried as a public key, in vain, on every request.
+    this.keys = new Map(jwtSecrets.map((secret) => [keyIdOf(secret), createSecretKey(secret, 'utf8')]));
+    this.signingSecret = jwtSecrets[0]!;
+    this.signingKeyId = keyIdOf(this.signingSecret);
   }
 
   sign(claims: Omit<AccessClaims, 'typ'>): Promise<string> {
-    return this.jwt.signAsync({ ...claims, typ: 'access' }, { keyid: this.signingKeyId, secret: this.secrets.get(this.signingKeyId) });
+    return this.jwt.signAsync({ ...claims, typ: 'access' }, { keyid: this.signingKeyId, secret: this.signingSecret });
   }
 
-  /** The secret that the token says it was signed with; undefined when that is none of ours. */
-  secretFor(token: string): string | undefined {
+  /** The key that the token says it was signed with; undefined when that is none of ours. */
+  keyFor(token: string): KeyObject | undefined {
     const keyId = headerOf(token)?.kid;
-    return typeof keyId === 'string' ? this.secrets.get(keyId) : undefined;
+    return typeof keyId === 'string' ? this.keys.get(keyId) : undefined;
   }
 }

@@ -15,9 +15,10 @@ export class JwtStrategy extends PassportStrategy(Strategy, 'jwt') {
   ) {
     super({
       jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(),
-      secretOrKeyProvider: (_: unknown, token: string, done: (error: Error | null, secret?: string) => void) => {
-        const secret = tokens.secretFor(token);
-        done(secret === undefined ? new InvalidCredentials() : null, secret);
+      secretOrKeyProvider: (_: unknown, token: string, done: (error: Error | null, key?: Buffer) => void) => {
+        const key = tokens.keyFor(token);
+        // Its types know text and bytes only; what checks the signature takes key objects as well.
+        done(key === undefined ? new InvalidCredentials() : null, key as unknown as Buffer | undefined);
       },
       algorithms: [TOKEN_ALGORITHM],
       issuer: TOKEN_ISSUER,
