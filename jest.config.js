@@ -23,7 +23,7 @@ export default {
   },
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
-  // Jest's own default leaves one core for a watcher that nobody runs.
-  maxWorkers: 2,
+  // One more than the two cores: many tests wait, for a lease to run out or a process to start.
+  maxWorkers: 3,
   testTimeout: 30_000,
 };

@@ -81,7 +81,7 @@ describe('the report on a key', () => {
     ['?granularity=minute', 'granularity', 'granularity must be one of the following values: hour, day'],
     ['?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z', 'from', 'from must be earlier than to'],
     [`?granularity=hour&from=${new Date(Date.now() - 32 * DAY_MS).toISOString()}`, 'from', 'from must be at most 31 days before to with granularity=hour'],
-    ['?from=-271821-04-20T00:00:00Z&to=-271821-04-21T00:00:00Z', 'from', 'from must be at most 400 days ago with granularity=day: older days are not kept'],
+    ['?from=-271821-04-20T00:00:00Z', 'from', 'from must be a time as in ISO 8601'],
     ['?since=2026-01-01', 'since', 'property since should not exist'],
   ])('says what is wrong with %s', async (query, field, message) => {
     expect(await ask(query)).toMatchObject({ status: 400, body: { code: 'validation_failed', errors: [{ field, message }] } });
