@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { PERMISSIONS_OF_ROLE, type Principal } from '../common/principal.js';
-import { sha256 } from '../common/secrets.js';
+import { sha256Hex } from '../common/secrets.js';
 import { FencedCaches, type FencedCache } from '../events/fenced-cache.js';
 import { Transactions } from '../persistence/transactions.js';
 import { statusOf, type ApiKeyStatus } from './api-key.entity.js';
@@ -57,10 +57,9 @@ export class ApiKeyVerifier {
   /** The key in whatever state it is; null when there is none. */
   async find(secret: string): Promise<KnownKey | null> {
     if (!isWellFormedKey(secret)) return null;
-    const hash = sha256(secret);
     // By the hash, so that no secret stays in memory.
-    const name = hash.toString('latin1');
-    return this.cache.get(name) ?? this.cache.load(name, (known) => known.key.tenantId, () => this.read(hash));
+    const hash = sha256Hex(secret);
+    return this.cache.get(hash) ?? this.cache.load(hash, (known) => known.key.tenantId, () => this.read(Buffer.from(hash, 'hex')));
   }
 
   private async read(hash: Buffer): Promise<KnownKey | null> {
