@@ -147,7 +147,7 @@ describe('sessions', () => {
     const change = ({ access_token }: Tokens, password: string) => server.anonymous.asUser(access_token).post('/auth/change-password', { current_password: PASSWORD, new_password: password });
     const answers = await Promise.all([change(one, 'the-first-new-password'), change(two, 'the-second-new-password')]);
     expect(answers.filter(({ status }) => status === 204)).toHaveLength(1);
-    const [winner, password] = answers[0]!.status === 204 ? [one, 'the-first-new-password'] : [two, 'the-second-new-password'];
+    const [winner, password] = answers[0].status === 204 ? [one, 'the-first-new-password'] : [two, 'the-second-new-password'];
     expect(await isLive(winner.access_token)).toBe(true);
     expect((await server.anonymous.post('/auth/login', { email: person.email, password })).status).toBe(200);
   });
