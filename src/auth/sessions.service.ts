@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { PERMISSIONS_OF_ROLE, type Principal } from '../common/principal.js';
-import { checksum62, randomBase62, sha256 } from '../common/secrets.js';
+import { hasValidChecksum, randomWithChecksum, sha256 } from '../common/secrets.js';
 import { FencedCaches, type FencedCache } from '../events/fenced-cache.js';
 import { TenantChanges } from '../events/tenant-changes.js';
 import { Transactions, type AnyTx, type TenantTx } from '../persistence/transactions.js';
@@ -24,11 +24,6 @@ export interface OpenedSession {
 }
 
 const expiry = (): Date => new Date(Date.now() + SESSION_SECONDS * 1000);
-
-function isWellFormed(token: string): boolean {
-  const [, random, checksum] = REFRESH_TOKEN.exec(token) ?? [];
-  return random !== undefined && checksum62(random) === checksum;
-}
 
 /**
  * Sign-ins: opened by a password, continued by refresh tokens, ended when trust ends. The refresh tokens of a session are a family
@@ -56,7 +51,7 @@ export class SessionsService {
 
   /** Whose refresh token it is; null for one that was never ours, has expired or whose session has ended. One that was used before ends its session. */
   async ownerOf(refreshToken: string): Promise<RefreshTokenOwner | null> {
-    if (!isWellFormed(refreshToken)) return null;
+    if (!hasValidChecksum(refreshToken, REFRESH_TOKEN)) return null;
     const owner = await this.transactions.forSystem((tx) => this.refreshTokens.findOwner(tx, sha256(refreshToken)));
     if (!owner?.isUsed) return owner;
     await this.endAfterReplay(owner);
@@ -109,8 +104,7 @@ export class SessionsService {
   }
 
   private async mint(tx: TenantTx, sessionId: string): Promise<string> {
-    const random = randomBase62(32);
-    const token = `mr_${random}${checksum62(random)}`;
+    const token = `mr_${randomWithChecksum()}`;
     await this.refreshTokens.insert(tx, sessionId, sha256(token), SESSION_SECONDS);
     return token;
   }

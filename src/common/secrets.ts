@@ -27,6 +27,18 @@ export function checksum62(text: string): string {
   return out;
 }
 
+/** What follows the prefix of every secret of ours: 190 random bits in 32 characters, and a checksum over them. */
+export function randomWithChecksum(): string {
+  const random = randomBase62(32);
+  return `${random}${checksum62(random)}`;
+}
+
+/** Tells a typo without asking the database. @param format captures the random part and the checksum */
+export function hasValidChecksum(text: string, format: RegExp): boolean {
+  const [, random, checksum] = format.exec(text) ?? [];
+  return random !== undefined && checksum62(random) === checksum;
+}
+
 /** In hexadecimal: several times as fast as bytes, which have to be allocated. */
 export function sha256Hex(text: string): string {
   return hash('sha256', text, 'hex');
