@@ -4,6 +4,7 @@ import { JobRegistry } from '../jobs/job-registry.js';
 import { QuotaEntity } from './quota.entity.js';
 import { QuotasRepository } from './quotas.repository.js';
 import { QuotasService } from './quotas.service.js';
+import { TenantAdministration } from './tenant-administration.service.js';
 import { TenantEntity } from './tenant.entity.js';
 import { TenantsController } from './tenants.controller.js';
 import { TenantsRepository } from './tenants.repository.js';
@@ -19,10 +20,10 @@ import { UsageService } from './usage.service.js';
   imports: [TypeOrmModule.forFeature([TenantEntity, QuotaEntity])],
   controllers: [TenantsController],
   providers: [
-    TenantsRepository, TenantsService, QuotasRepository, QuotasService,
+    TenantsRepository, TenantsService, TenantAdministration, QuotasRepository, QuotasService,
     UsageRepository, UsageService, UsageReportsRepository, UsageReports, UsageRollUpRepository, UsageRollUp,
   ],
-  exports: [TenantsService, QuotasService, UsageService, UsageReports],
+  exports: [TenantsService, TenantAdministration, QuotasService, UsageService, UsageReports],
 })
 export class TenancyModule {
   constructor(registry: JobRegistry, rollUp: UsageRollUp) {
