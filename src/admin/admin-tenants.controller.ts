@@ -24,7 +24,7 @@ export class AdminTenantsController {
     return this.tenants.get(id);
   }
 
-  /** Changes status, quotas or metadata of a tenant. */
+  /** Changes status, quotas, configuration or metadata of a tenant. */
   @Patch(':id')
   update(@UuidParam() id: string, @Body() dto: UpdateTenantDto): Promise<TenantInfoDto> {
     return this.tenants.update(id, dto);

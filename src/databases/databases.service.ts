@@ -12,7 +12,7 @@ import { DatabasesRepository } from './databases.repository.js';
 import { CollectionDto, DatabaseDto, type CollectionsDto, type CreateDatabaseDto, type DatabaseListDto } from './dto/database.dto.js';
 import { VectorStore } from './vector-stores/vector-store.js';
 
-/** How a request names a database; neither is the person's default one. */
+/** How a request names a database; neither is the tenant's default one, or else the person's. */
 export interface DatabaseReference {
   database_id?: string;
   database?: string;

@@ -7,6 +7,35 @@ export class TenantNotFound extends AppError {
   }
 }
 
+/** The same answer as for any other database that does not exist: a foreign one looks like none. */
+export class DefaultDatabaseNotFound extends AppError {
+  constructor() {
+    super({ status: 404, code: 'not_found', title: 'Not found', detail: 'There is no such database.' });
+  }
+}
+
+export class DefaultDatabaseContradicted extends AppError {
+  constructor() {
+    super({
+      status: 422,
+      code: 'default_database_contradicted',
+      title: 'Two default databases',
+      detail: 'default_database_id and default_collection_name name two different databases. Send one of them.',
+    });
+  }
+}
+
+export class InvalidDefaultChunking extends AppError {
+  constructor(chunkSize: number, chunkOverlap: number) {
+    super({
+      status: 422,
+      code: 'invalid_chunking',
+      title: 'Invalid chunking',
+      detail: `default_chunk_overlap must be smaller than default_chunk_size; they would be ${chunkOverlap} and ${chunkSize}.`,
+    });
+  }
+}
+
 export interface QuotaRefusal {
   resource: Resource;
   limit: number;

@@ -6,6 +6,7 @@ import { TenantSummaryDto, type ListTenantsQueryDto, type QuotaChangeDto, type T
 import { BYTES_PER_MIB } from './quota.entity.js';
 import { QuotasRepository } from './quotas.repository.js';
 import { TenantNotFound } from './tenancy.errors.js';
+import { TenantConfigurationService } from './tenant-configuration.service.js';
 import { TenantsRepository } from './tenants.repository.js';
 import { TenantsService } from './tenants.service.js';
 
@@ -17,6 +18,7 @@ export class TenantAdministration {
     private readonly repository: TenantsRepository,
     private readonly quotas: QuotasRepository,
     private readonly tenants: TenantsService,
+    private readonly configuration: TenantConfigurationService,
     private readonly changes: TenantChanges,
     private readonly cursors: Cursors,
   ) {}
@@ -38,9 +40,11 @@ export class TenantAdministration {
 
   /** @throws TenantNotFound */
   async update(tenantId: string, dto: UpdateTenantDto): Promise<TenantInfoDto> {
-    const { status, metadata } = dto;
+    const { status, metadata, configuration } = dto;
     const calls = await this.tenants.callsOf(tenantId);
     return this.changes.behindFenceAsSystem(tenantId, async (tx) => {
+      // First, for the order in which it locks.
+      if (configuration) await this.configuration.change(tx, tenantId, { databaseIds: null }, configuration);
       const found = await this.repository.update(tx, tenantId, { status, metadata });
       if (!found) throw new TenantNotFound();
       for (const change of dto.quotas ?? []) await this.changeQuota(tx, tenantId, change);

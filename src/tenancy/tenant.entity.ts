@@ -1,5 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import type { TenantStatus } from '../common/principal.js';
+import type { StoredConfiguration } from './tenant-configuration.js';
 
 @Entity('tenants')
 export class TenantEntity {
@@ -10,7 +11,7 @@ export class TenantEntity {
   status: TenantStatus;
 
   @Column({ type: 'jsonb' })
-  configuration: Record<string, unknown>;
+  configuration: StoredConfiguration;
 
   @Column({ type: 'jsonb' })
   metadata: Record<string, unknown>;

@@ -8,7 +8,6 @@ import { TenantEntity } from './tenant.entity.js';
 export interface TenantOverview {
   id: string;
   status: TenantStatus;
-  configuration: Record<string, unknown>;
   metadata: Record<string, unknown>;
   createdAt: Date;
   userId: string;
@@ -29,7 +28,7 @@ export interface TenantPage {
   before: string | null;
 }
 
-const OVERVIEW = `SELECT t.id, t.status, t.configuration, t.metadata, t.created_at AS "createdAt", u.id AS "userId",
+const OVERVIEW = `SELECT t.id, t.status, t.metadata, t.created_at AS "createdAt", u.id AS "userId",
   u.name AS "userName", u.email AS "userEmail", u.last_login_at AS "lastLoginAt"
   FROM tenants t JOIN users u ON u.tenant_id = t.id`;
 

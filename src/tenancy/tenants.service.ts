@@ -6,6 +6,7 @@ import { ResourceQuotaDto, type ResourceQuotasDto } from './dto/quota.dto.js';
 import { TenantInfoDto } from './dto/tenant.dto.js';
 import type { QuotaEntity } from './quota.entity.js';
 import { QuotasRepository } from './quotas.repository.js';
+import { TenantConfigurationService } from './tenant-configuration.service.js';
 import { TenantNotFound } from './tenancy.errors.js';
 import { TenantsRepository } from './tenants.repository.js';
 
@@ -16,6 +17,7 @@ export class TenantsService {
     private readonly transactions: Transactions,
     private readonly tenants: TenantsRepository,
     private readonly quotas: QuotasRepository,
+    private readonly configuration: TenantConfigurationService,
     private readonly rateLimits: RateLimits,
   ) {}
 
@@ -25,9 +27,9 @@ export class TenantsService {
     await this.quotas.createDefaults(tx, tenantId);
   }
 
-  async info({ tenantId }: Principal): Promise<TenantInfoDto> {
+  async info({ tenantId, databaseIds }: Principal): Promise<TenantInfoDto> {
     const calls = await this.callsOf(tenantId);
-    return this.transactions.forTenant(tenantId, (tx) => this.describe(tx, tenantId, calls));
+    return this.transactions.forTenant(tenantId, (tx) => this.describe(tx, tenantId, calls, databaseIds));
   }
 
   async listQuotas({ tenantId }: Principal): Promise<ResourceQuotasDto> {
@@ -41,11 +43,14 @@ export class TenantsService {
     return this.rateLimits.used(tenantId, tenantSubject(tenantId));
   }
 
-  /** @throws TenantNotFound */
-  async describe(tx: AnyTx, tenantId: string, calls: number): Promise<TenantInfoDto> {
+  /**
+   * @param databaseIds those the reader may know of; null is all
+   * @throws TenantNotFound
+   */
+  async describe(tx: AnyTx, tenantId: string, calls: number, databaseIds: readonly string[] | null = null): Promise<TenantInfoDto> {
     const tenant = await this.tenants.findOverview(tx, tenantId);
     if (!tenant) throw new TenantNotFound();
-    return TenantInfoDto.from(tenant, await this.readQuotas(tx, tenantId, calls));
+    return TenantInfoDto.from(tenant, await this.readQuotas(tx, tenantId, calls), await this.configuration.describe(tx, tenantId, databaseIds));
   }
 
   private async readQuotas(tx: AnyTx, tenantId: string, calls: number): Promise<QuotaEntity[]> {

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { PayloadTooLarge } from '../../common/request-errors.js';
 import { BlobStore } from './blob-store.js';
 
-const LIMITS = { maxBytes: 1000, headBytes: 4 };
+const LIMITS = { maxBytes: 1000, maxSize: 'a limit', headBytes: 4 };
 
 describe('the blob store', () => {
   let root: string;

@@ -57,9 +57,10 @@ export class BlobStore {
 
   /**
    * Writes a stream to disk while hashing and counting it; memory does not grow with it.
+   * @param limits `maxSize` says in words what `maxBytes` is, for the refusal
    * @throws PayloadTooLarge, StorageFull; nothing is left behind
    */
-  async receive(source: Readable, limits: { maxBytes: number; headBytes: number }): Promise<StagedBlob> {
+  async receive(source: Readable, limits: { maxBytes: number; maxSize: string; headBytes: number }): Promise<StagedBlob> {
     const staged = path.join(this.incoming, uuidv7());
     // `flush` fsyncs before closing.
     const target = createWriteStream(staged, { flags: 'wx', mode: 0o600, flush: true });
@@ -73,7 +74,7 @@ export class BlobStore {
         async function* measure(chunks: AsyncIterable<Buffer>) {
           for await (const chunk of chunks) {
             sizeBytes += chunk.length;
-            if (sizeBytes > limits.maxBytes) throw new PayloadTooLarge(`${Math.floor(limits.maxBytes / 1024 / 1024)} MiB for a file`);
+            if (sizeBytes > limits.maxBytes) throw new PayloadTooLarge(limits.maxSize);
             hash.update(chunk);
             if (headBytes < limits.headBytes) {
               head.push(chunk.subarray(0, limits.headBytes - headBytes));

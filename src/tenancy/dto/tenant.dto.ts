@@ -7,6 +7,7 @@ import { AsSent, Omittable } from '../../common/validation.js';
 import { RESOURCES, type QuotaEntity, type Resource } from '../quota.entity.js';
 import type { TenantOverview } from '../tenants.repository.js';
 import { ResourceQuotaDto, ResourceQuotasDto } from './quota.dto.js';
+import { TenantConfigurationDto, UpdateTenantConfigurationDto } from './tenant-configuration.dto.js';
 
 /** A tenant beside the person who owns it; a row of the administrator's list. */
 export class TenantSummaryDto {
@@ -37,20 +38,19 @@ export class TenantSummaryDto {
 /** A tenant with its owner, quotas and usage. */
 export class TenantInfoDto extends TenantSummaryDto {
   quotas: ResourceQuotasDto;
-  @ApiProperty({ type: 'object', additionalProperties: true })
-  configuration: Record<string, unknown>;
+  configuration: TenantConfigurationDto;
   /** What exists now, by resource type. */
   @ApiProperty({ type: 'object', additionalProperties: { type: 'number' } })
   usage_stats: Record<string, number>;
   @ApiProperty({ type: 'object', additionalProperties: true })
   metadata: Record<string, unknown>;
 
-  static from(tenant: TenantOverview, quotas: QuotaEntity[]): TenantInfoDto {
+  static from(tenant: TenantOverview, quotas: QuotaEntity[], configuration: TenantConfigurationDto): TenantInfoDto {
     const resources = quotas.map((quota) => ResourceQuotaDto.from(quota));
     return {
       ...TenantSummaryDto.summarize(tenant),
       quotas: { quotas: resources },
-      configuration: tenant.configuration,
+      configuration,
       usage_stats: Object.fromEntries(resources.map((quota) => [quota.resource_type, quota.used])),
       metadata: tenant.metadata,
     };
@@ -115,6 +115,13 @@ export class UpdateTenantDto {
   @ValidateNested({ each: true })
   @Type(() => QuotaChangeDto)
   quotas?: QuotaChangeDto[];
+
+  /** As in `PATCH /api/v1/tenant/configuration`. */
+  @Omittable()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => UpdateTenantConfigurationDto)
+  configuration?: UpdateTenantConfigurationDto;
 
   @ApiPropertyOptional({ type: 'object', additionalProperties: true })
   @Omittable()
