@@ -68,6 +68,10 @@ export class DatabasesRepository {
     return tx.manager.findOne(DatabaseEntity, { where: { tenantId: tx.tenantId, name } });
   }
 
+  hasCollection(tx: TenantTx, collectionName: string): Promise<boolean> {
+    return tx.manager.exists(DatabaseEntity, { where: { tenantId: tx.tenantId, collectionName } });
+  }
+
   /** Where uploads go that name no database: to the tenant's default one, or else to the person's. */
   async findDefault(tx: TenantTx, userId: string): Promise<DatabaseEntity | null> {
     const rows = await tx.manager.query<{ id: string }[]>(

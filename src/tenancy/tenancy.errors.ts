@@ -7,6 +7,13 @@ export class TenantNotFound extends AppError {
   }
 }
 
+/** It is being removed, and nothing about it can be changed any more. */
+export class TenantBeingPurged extends AppError {
+  constructor() {
+    super({ status: 409, code: 'tenant_purging', title: 'Tenant is being purged', detail: 'Everything of this tenant is being removed. It cannot be changed any more.' });
+  }
+}
+
 /** The same answer as for any other database that does not exist: a foreign one looks like none. */
 export class DefaultDatabaseNotFound extends AppError {
   constructor() {

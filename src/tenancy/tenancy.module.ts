@@ -8,6 +8,7 @@ import { TenantAdministration } from './tenant-administration.service.js';
 import { TenantConfigurationRepository } from './tenant-configuration.repository.js';
 import { TenantConfigurationService } from './tenant-configuration.service.js';
 import { TenantEntity } from './tenant.entity.js';
+import { TenantRemoval } from './tenant-removal.service.js';
 import { TenantsController } from './tenants.controller.js';
 import { TenantsRepository } from './tenants.repository.js';
 import { TenantsService } from './tenants.service.js';
@@ -22,10 +23,10 @@ import { UsageService } from './usage.service.js';
   imports: [TypeOrmModule.forFeature([TenantEntity, QuotaEntity])],
   controllers: [TenantsController],
   providers: [
-    TenantsRepository, TenantsService, TenantConfigurationRepository, TenantConfigurationService, TenantAdministration, QuotasRepository, QuotasService,
+    TenantsRepository, TenantsService, TenantConfigurationRepository, TenantConfigurationService, TenantAdministration, TenantRemoval, QuotasRepository, QuotasService,
     UsageRepository, UsageService, UsageReportsRepository, UsageReports, UsageRollUpRepository, UsageRollUp,
   ],
-  exports: [TenantsService, TenantConfigurationService, TenantAdministration, QuotasService, UsageService, UsageReports],
+  exports: [TenantsService, TenantConfigurationService, TenantAdministration, TenantRemoval, QuotasService, UsageService, UsageReports],
 })
 export class TenancyModule {
   constructor(registry: JobRegistry, rollUp: UsageRollUp) {

@@ -16,6 +16,10 @@ export class TenantEntity {
   @Column({ type: 'jsonb' })
   metadata: Record<string, unknown>;
 
+  /** Set once and for good: everything of the tenant is being removed, this row last. */
+  @Column({ name: 'purge_requested_at', type: 'timestamptz', nullable: true })
+  purgeRequestedAt: Date | null;
+
   @Column({ name: 'created_at', type: 'timestamptz' })
   createdAt: Date;
 

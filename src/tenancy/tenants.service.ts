@@ -3,6 +3,7 @@ import type { Principal } from '../common/principal.js';
 import { Transactions, type AnyTx } from '../persistence/transactions.js';
 import { RateLimits, tenantSubject } from '../rate-limits/rate-limits.js';
 import { ResourceQuotaDto, type ResourceQuotasDto } from './dto/quota.dto.js';
+import type { UpdateTenantConfigurationDto } from './dto/tenant-configuration.dto.js';
 import { TenantInfoDto } from './dto/tenant.dto.js';
 import type { QuotaEntity } from './quota.entity.js';
 import { QuotasRepository } from './quotas.repository.js';
@@ -51,6 +52,11 @@ export class TenantsService {
     const tenant = await this.tenants.findOverview(tx, tenantId);
     if (!tenant) throw new TenantNotFound();
     return TenantInfoDto.from(tenant, await this.readQuotas(tx, tenantId, calls), await this.configuration.describe(tx, tenantId, databaseIds));
+  }
+
+  /** As the installation, which knows of every database. @throws as `TenantConfigurationService.change` */
+  configure(tx: AnyTx, tenantId: string, dto: UpdateTenantConfigurationDto): Promise<void> {
+    return this.configuration.change(tx, tenantId, { databaseIds: null }, dto);
   }
 
   private async readQuotas(tx: AnyTx, tenantId: string, calls: number): Promise<QuotaEntity[]> {

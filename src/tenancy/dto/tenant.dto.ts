@@ -21,6 +21,8 @@ export class TenantSummaryDto {
   status: TenantStatus;
   created_at: Date;
   last_login: Date | null;
+  /** When it was asked to remove everything of the tenant, which then goes on until it is done; null otherwise. */
+  purge_requested_at: Date | null;
 
   static summarize(tenant: TenantOverview): TenantSummaryDto {
     return {
@@ -31,6 +33,7 @@ export class TenantSummaryDto {
       status: tenant.status,
       created_at: tenant.createdAt,
       last_login: tenant.lastLoginAt,
+      purge_requested_at: tenant.purgeRequestedAt,
     };
   }
 }
