@@ -1,16 +1,21 @@
-import { Body, Controller, Get, Patch, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Patch, Query } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
-import { RequirePermission, RequireRole } from '../common/principal.js';
+import { CurrentPrincipal, RequirePermission, RequireRole, type Principal } from '../common/principal.js';
 import { UuidParam } from '../common/validation.js';
 import { ListTenantsQueryDto, TenantInfoDto, TenantListDto, UpdateTenantDto } from '../tenancy/dto/tenant.dto.js';
 import { TenantAdministration } from '../tenancy/tenant-administration.service.js';
+import { PurgeTenantQueryDto, TenantPurgeDto } from './dto/tenant-purge.dto.js';
+import { TenantPurge } from './tenant-purge.service.js';
 
 @ApiTags('Administration')
 @Controller('admin/tenants')
 @RequirePermission('admin')
 @RequireRole('ADMIN')
 export class AdminTenantsController {
-  constructor(private readonly tenants: TenantAdministration) {}
+  constructor(
+    private readonly tenants: TenantAdministration,
+    private readonly purge: TenantPurge,
+  ) {}
 
   /** Lists all tenants, newest first. */
   @Get()
@@ -24,9 +29,16 @@ export class AdminTenantsController {
     return this.tenants.get(id);
   }
 
-  /** Changes status, quotas or metadata of a tenant. */
+  /** Changes status, quotas, configuration or metadata of a tenant. */
   @Patch(':id')
   update(@UuidParam() id: string, @Body() dto: UpdateTenantDto): Promise<TenantInfoDto> {
     return this.tenants.update(id, dto);
+  }
+
+  /** Removes a tenant with everything it has, for good. Nobody of it gets in any more from the answer on; the rest follows in the background. */
+  @Delete(':id')
+  @HttpCode(202)
+  remove(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Query() query: PurgeTenantQueryDto): Promise<TenantPurgeDto> {
+    return this.purge.request(principal, id, query);
   }
 }

@@ -44,7 +44,8 @@ import { SignInService } from './sign-in.service.js';
   ],
 })
 export class AuthModule {
-  constructor(users: UserAdministration, sessions: SessionsService) {
+  constructor(users: UserAdministration, sessions: SessionsService, throttle: LoginThrottle) {
     users.onStandingChange((tx, user) => sessions.endAll(tx, user));
+    users.onRemoval((tx, { email }) => throttle.forget(tx, email));
   }
 }

@@ -59,6 +59,10 @@ export class LoginAttemptsRepository {
     await tx.manager.query('UPDATE login_attempts SET tried_at = array_remove(tried_at, $2::timestamptz) WHERE subject = $1', [subject, triedAt]);
   }
 
+  async removeAll(tx: SystemTx, subject: string): Promise<void> {
+    await tx.manager.query('DELETE FROM login_attempts WHERE subject = $1', [subject]);
+  }
+
   /** A few at a time, by whoever comes along, so that no row stays for long and no job has to see to it. */
   async removeOutdated(tx: SystemTx, windowSeconds: number): Promise<void> {
     await tx.manager.query(

@@ -56,6 +56,11 @@ export class LoginThrottle {
     });
   }
 
+  /** The account is gone, and whoever registers the address next begins anew. */
+  forget(tx: SystemTx, email: string): Promise<void> {
+    return this.attempts.removeAll(tx, accountOf(email));
+  }
+
   private async take(tx: SystemTx, subject: string): Promise<Attempt> {
     const attempt = await this.attempts.insert(tx, subject, WINDOW_SECONDS, PAUSE_SECONDS);
     if (attempt) return attempt;

@@ -52,9 +52,12 @@ export class DatabasesRepository {
     await tx.manager.insert(DatabaseEntity, { ...database, tenantId: tx.tenantId });
   }
 
+  /** Also takes back that it is the tenant's default one: then each person's own setting counts again. */
   async remove(tx: TenantTx, id: string): Promise<boolean> {
     const { affected } = await tx.manager.delete(DatabaseEntity, { tenantId: tx.tenantId, id });
-    return affected === 1;
+    if (affected !== 1) return false;
+    await tx.manager.query(`UPDATE tenants SET configuration = configuration - 'defaultDatabaseId' WHERE id = $1 AND configuration ->> 'defaultDatabaseId' = $2`, [tx.tenantId, id]);
+    return true;
   }
 
   findById(tx: TenantTx, id: string): Promise<DatabaseEntity | null> {
@@ -65,13 +68,21 @@ export class DatabasesRepository {
     return tx.manager.findOne(DatabaseEntity, { where: { tenantId: tx.tenantId, name } });
   }
 
-  /** The database that a person's settings name for uploads that name none. */
+  hasCollection(tx: TenantTx, collectionName: string): Promise<boolean> {
+    return tx.manager.exists(DatabaseEntity, { where: { tenantId: tx.tenantId, collectionName } });
+  }
+
+  /** Where uploads go that name no database: to the tenant's default one, or else to the person's. */
   async findDefault(tx: TenantTx, userId: string): Promise<DatabaseEntity | null> {
-    const rows = await tx.manager.query<{ name: string }[]>('SELECT default_database AS name FROM user_settings WHERE tenant_id = $1 AND user_id = $2', [
-      tx.tenantId,
-      userId,
-    ]);
-    return rows[0] ? this.findByName(tx, rows[0].name) : null;
+    const rows = await tx.manager.query<{ id: string }[]>(
+      `SELECT COALESCE(of_tenant.id, of_person.id) AS id FROM tenants t
+         LEFT JOIN databases of_tenant ON of_tenant.tenant_id = t.id AND of_tenant.id = (t.configuration ->> 'defaultDatabaseId')::uuid
+         LEFT JOIN user_settings s ON s.tenant_id = t.id AND s.user_id = $2
+         LEFT JOIN databases of_person ON of_person.tenant_id = t.id AND of_person.name = s.default_database
+        WHERE t.id = $1 AND COALESCE(of_tenant.id, of_person.id) IS NOT NULL`,
+      [tx.tenantId, userId],
+    );
+    return rows[0] ? this.findById(tx, rows[0].id) : null;
   }
 
   findAll(tx: TenantTx): Promise<DatabaseEntity[]> {

@@ -12,7 +12,7 @@ import { DatabasesRepository } from './databases.repository.js';
 import { CollectionDto, DatabaseDto, type CollectionsDto, type CreateDatabaseDto, type DatabaseListDto } from './dto/database.dto.js';
 import { VectorStore } from './vector-stores/vector-store.js';
 
-/** How a request names a database; neither is the person's default one. */
+/** How a request names a database; neither is the tenant's default one, or else the person's. */
 export interface DatabaseReference {
   database_id?: string;
   database?: string;
@@ -51,6 +51,8 @@ export class DatabasesService {
       await this.transactions.forTenant(principal.tenantId, (tx) => this.removeRow(tx, database.id));
       throw error;
     }
+    // The row may have gone meanwhile, with its whole tenant even, and whoever removed it found no collection yet.
+    if (await this.dropUnlessUsed(principal.tenantId, database.collection_name)) throw new DatabaseNotFound();
     return database;
   }
 
@@ -109,6 +111,13 @@ export class DatabasesService {
 
   findById(tx: TenantTx, id: string): Promise<DatabaseEntity | null> {
     return this.databases.findById(tx, id);
+  }
+
+  /** For whoever made a collection that may have lost its database meanwhile. True when it was dropped. */
+  async dropUnlessUsed(tenantId: string, collectionName: string): Promise<boolean> {
+    if (await this.transactions.forTenant(tenantId, (tx) => this.databases.hasCollection(tx, collectionName))) return false;
+    await this.store.dropCollection(collectionName);
+    return true;
   }
 
   private lookUp(tx: TenantTx, principal: Principal, reference: DatabaseReference): Promise<DatabaseEntity | null> {

@@ -26,9 +26,28 @@ export class FileRefused extends AppError {
   }
 }
 
+/** A type that can be read, and that this tenant does not want. */
+export class FileTypeNotAllowed extends AppError {
+  constructor(type: string, allowed: readonly string[]) {
+    super({
+      status: 415,
+      code: 'type_not_allowed',
+      title: 'Type not allowed',
+      detail: `Your tenant does not take files of the type ${type}, only: ${allowed.join(', ')}.`,
+      members: { file_type: type, allowed_file_types: allowed },
+    });
+  }
+}
+
 export class InvalidChunking extends AppError {
-  constructor() {
-    super({ status: 422, code: 'invalid_chunking', title: 'Invalid chunking', detail: 'chunk_overlap must be smaller than chunk_size.' });
+  /** As they would be, with the tenant's defaults for what the request does not name. */
+  constructor(chunkSize: number, chunkOverlap: number) {
+    super({
+      status: 422,
+      code: 'invalid_chunking',
+      title: 'Invalid chunking',
+      detail: `chunk_overlap must be smaller than chunk_size; they would be ${chunkOverlap} and ${chunkSize}. What is not named comes from the tenant's configuration.`,
+    });
   }
 }
 

@@ -28,6 +28,7 @@ import { BlobStore } from './storage/blob-store.js';
     { provide: Extraction, useFactory: () => new Extraction() },
     DocumentsRepository, ChunksRepository, DocumentsService, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, IngestHandler, PurgeHandler,
   ],
+  exports: [BlobStore],
 })
 export class DocumentsModule {
   constructor(registry: JobRegistry, ingest: IngestHandler, purge: PurgeHandler) {

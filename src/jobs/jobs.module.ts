@@ -4,9 +4,11 @@ import { Config } from '../config/config.js';
 import { JobEntity } from './job.entity.js';
 import { JobRegistry } from './job-registry.js';
 import { JobsController } from './jobs.controller.js';
+import { JobsRemoval } from './jobs-removal.service.js';
 import { JobsRepository } from './jobs.repository.js';
 import { JobsService } from './jobs.service.js';
 import { JobsWorker } from './jobs.worker.js';
+import { QueueEntriesRepository } from './queue-entries.repository.js';
 import { Queue } from './queue.js';
 
 @Module({})
@@ -22,9 +24,11 @@ export class JobsModule {
         JobRegistry,
         JobsRepository,
         JobsService,
+        QueueEntriesRepository,
+        JobsRemoval,
         JobsWorker,
       ],
-      exports: [JobRegistry, JobsService, JobsWorker],
+      exports: [JobRegistry, JobsService, JobsRemoval, JobsWorker],
     };
   }
 }

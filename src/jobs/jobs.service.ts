@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Cursors, pageOf } from '../common/pagination.js';
 import type { Principal } from '../common/principal.js';
-import { Transactions, type TenantTx } from '../persistence/transactions.js';
+import { Transactions, type SystemTx, type TenantTx } from '../persistence/transactions.js';
 import { JobDto, TaskStatusDto, type JobListDto, type ListJobsQueryDto } from './dto/job.dto.js';
 import type { JobHandler, JobLease, TaskHandler } from './job-handler.js';
 import type { JobEntity, JobError } from './job.entity.js';
@@ -27,6 +27,11 @@ export class JobsService {
 
   async enqueueTask(tx: TenantTx, task: TaskHandler, data: Record<string, string>, delaySeconds = 0): Promise<void> {
     await this.queue.send(tx, task.name, { ...data, tenantId: tx.tenantId }, tx.tenantId, delaySeconds);
+  }
+
+  /** Work that the installation does on a tenant, not the tenant itself. */
+  async enqueueTaskOn(tx: SystemTx, tenantId: string, task: TaskHandler): Promise<void> {
+    await this.queue.send(tx, task.name, { tenantId }, tenantId);
   }
 
   claim(tenantId: string, jobId: string): Promise<JobLease | null> {

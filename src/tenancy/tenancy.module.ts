@@ -5,7 +5,10 @@ import { QuotaEntity } from './quota.entity.js';
 import { QuotasRepository } from './quotas.repository.js';
 import { QuotasService } from './quotas.service.js';
 import { TenantAdministration } from './tenant-administration.service.js';
+import { TenantConfigurationRepository } from './tenant-configuration.repository.js';
+import { TenantConfigurationService } from './tenant-configuration.service.js';
 import { TenantEntity } from './tenant.entity.js';
+import { TenantRemoval } from './tenant-removal.service.js';
 import { TenantsController } from './tenants.controller.js';
 import { TenantsRepository } from './tenants.repository.js';
 import { TenantsService } from './tenants.service.js';
@@ -20,10 +23,10 @@ import { UsageService } from './usage.service.js';
   imports: [TypeOrmModule.forFeature([TenantEntity, QuotaEntity])],
   controllers: [TenantsController],
   providers: [
-    TenantsRepository, TenantsService, TenantAdministration, QuotasRepository, QuotasService,
+    TenantsRepository, TenantsService, TenantConfigurationRepository, TenantConfigurationService, TenantAdministration, TenantRemoval, QuotasRepository, QuotasService,
     UsageRepository, UsageService, UsageReportsRepository, UsageReports, UsageRollUpRepository, UsageRollUp,
   ],
-  exports: [TenantsService, TenantAdministration, QuotasService, UsageService, UsageReports],
+  exports: [TenantsService, TenantConfigurationService, TenantAdministration, TenantRemoval, QuotasService, UsageService, UsageReports],
 })
 export class TenancyModule {
   constructor(registry: JobRegistry, rollUp: UsageRollUp) {

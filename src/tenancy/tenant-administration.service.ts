@@ -5,7 +5,7 @@ import { Transactions, type AnyTx } from '../persistence/transactions.js';
 import { TenantSummaryDto, type ListTenantsQueryDto, type QuotaChangeDto, type TenantInfoDto, type TenantListDto, type UpdateTenantDto } from './dto/tenant.dto.js';
 import { BYTES_PER_MIB } from './quota.entity.js';
 import { QuotasRepository } from './quotas.repository.js';
-import { TenantNotFound } from './tenancy.errors.js';
+import { TenantBeingPurged, TenantNotFound } from './tenancy.errors.js';
 import { TenantsRepository } from './tenants.repository.js';
 import { TenantsService } from './tenants.service.js';
 
@@ -36,16 +36,22 @@ export class TenantAdministration {
     return this.transactions.forSystem((tx) => this.tenants.describe(tx, tenantId, calls));
   }
 
-  /** @throws TenantNotFound */
+  /** @throws TenantNotFound, TenantBeingPurged */
   async update(tenantId: string, dto: UpdateTenantDto): Promise<TenantInfoDto> {
-    const { status, metadata } = dto;
+    const { status, metadata, configuration } = dto;
     const calls = await this.tenants.callsOf(tenantId);
     return this.changes.behindFenceAsSystem(tenantId, async (tx) => {
+      // First, for the order in which it locks.
+      if (configuration) await this.tenants.configure(tx, tenantId, configuration);
       const found = await this.repository.update(tx, tenantId, { status, metadata });
-      if (!found) throw new TenantNotFound();
+      if (!found) await this.refuse(tx, tenantId);
       for (const change of dto.quotas ?? []) await this.changeQuota(tx, tenantId, change);
       return this.tenants.describe(tx, tenantId, calls);
     });
+  }
+
+  private async refuse(tx: AnyTx, tenantId: string): Promise<never> {
+    throw (await this.repository.lockPurgeRequest(tx, tenantId)) ? new TenantBeingPurged() : new TenantNotFound();
   }
 
   private async changeQuota(tx: AnyTx, tenantId: string, { resource_type, limit, warning_threshold }: QuotaChangeDto): Promise<void> {

@@ -1,16 +1,16 @@
 import { Injectable } from '@nestjs/common';
-import type { QueryDeepPartialEntity } from 'typeorm';
+import { IsNull, type QueryDeepPartialEntity } from 'typeorm';
 import type { TenantStatus } from '../common/principal.js';
-import type { AnyTx } from '../persistence/transactions.js';
+import type { AnyTx, SystemTx } from '../persistence/transactions.js';
 import { TenantEntity } from './tenant.entity.js';
 
 /** A tenant beside the person who owns it. */
 export interface TenantOverview {
   id: string;
   status: TenantStatus;
-  configuration: Record<string, unknown>;
   metadata: Record<string, unknown>;
   createdAt: Date;
+  purgeRequestedAt: Date | null;
   userId: string;
   userName: string;
   userEmail: string;
@@ -29,7 +29,7 @@ export interface TenantPage {
   before: string | null;
 }
 
-const OVERVIEW = `SELECT t.id, t.status, t.configuration, t.metadata, t.created_at AS "createdAt", u.id AS "userId",
+const OVERVIEW = `SELECT t.id, t.status, t.metadata, t.created_at AS "createdAt", t.purge_requested_at AS "purgeRequestedAt", u.id AS "userId",
   u.name AS "userName", u.email AS "userEmail", u.last_login_at AS "lastLoginAt"
   FROM tenants t JOIN users u ON u.tenant_id = t.id`;
 
@@ -71,8 +71,32 @@ export class TenantsRepository {
     return { rows, total: Number(counted[0]?.total ?? 0) };
   }
 
+  /** Changes a tenant that is to stay. */
   async update(tx: AnyTx, tenantId: string, change: Partial<Pick<TenantEntity, 'status' | 'metadata'>>): Promise<boolean> {
-    const { affected } = await tx.manager.update(TenantEntity, { id: tenantId }, { ...change, updatedAt: new Date() } as QueryDeepPartialEntity<TenantEntity>);
+    const { affected } = await tx.manager.update(TenantEntity, { id: tenantId, purgeRequestedAt: IsNull() }, { ...change, updatedAt: new Date() } as QueryDeepPartialEntity<TenantEntity>);
     return affected === 1;
+  }
+
+  /** Null when there is no such tenant. Of several at once, one is the first. */
+  async requestPurge(tx: SystemTx, tenantId: string): Promise<{ requestedAt: Date; isFirst: boolean } | null> {
+    const [first] = await tx.manager.query<[{ requestedAt: Date }[], number]>(
+      `UPDATE tenants SET purge_requested_at = now(), status = 'inactive', updated_at = now() WHERE id = $1 AND purge_requested_at IS NULL
+       RETURNING purge_requested_at AS "requestedAt"`,
+      [tenantId],
+    );
+    if (first[0]) return { ...first[0], isFirst: true };
+    const requestedAt = await this.lockPurgeRequest(tx, tenantId);
+    return requestedAt ? { requestedAt, isFirst: false } : null;
+  }
+
+  /** When the purge was requested; null when it was not, and then it is not before the transaction ends; undefined when there is no such tenant. */
+  async lockPurgeRequest(tx: AnyTx, tenantId: string): Promise<Date | null | undefined> {
+    const rows = await tx.manager.query<{ requestedAt: Date | null }[]>('SELECT purge_requested_at AS "requestedAt" FROM tenants WHERE id = $1 FOR SHARE', [tenantId]);
+    return rows[0]?.requestedAt;
+  }
+
+  /** Takes along what refers to it. */
+  async remove(tx: SystemTx, tenantId: string): Promise<void> {
+    await tx.manager.query('DELETE FROM tenants WHERE id = $1 AND purge_requested_at IS NOT NULL', [tenantId]);
   }
 }

@@ -3,9 +3,11 @@ import type { Principal } from '../common/principal.js';
 import { Transactions, type AnyTx } from '../persistence/transactions.js';
 import { RateLimits, tenantSubject } from '../rate-limits/rate-limits.js';
 import { ResourceQuotaDto, type ResourceQuotasDto } from './dto/quota.dto.js';
+import type { UpdateTenantConfigurationDto } from './dto/tenant-configuration.dto.js';
 import { TenantInfoDto } from './dto/tenant.dto.js';
 import type { QuotaEntity } from './quota.entity.js';
 import { QuotasRepository } from './quotas.repository.js';
+import { TenantConfigurationService } from './tenant-configuration.service.js';
 import { TenantNotFound } from './tenancy.errors.js';
 import { TenantsRepository } from './tenants.repository.js';
 
@@ -16,6 +18,7 @@ export class TenantsService {
     private readonly transactions: Transactions,
     private readonly tenants: TenantsRepository,
     private readonly quotas: QuotasRepository,
+    private readonly configuration: TenantConfigurationService,
     private readonly rateLimits: RateLimits,
   ) {}
 
@@ -25,9 +28,9 @@ export class TenantsService {
     await this.quotas.createDefaults(tx, tenantId);
   }
 
-  async info({ tenantId }: Principal): Promise<TenantInfoDto> {
+  async info({ tenantId, databaseIds }: Principal): Promise<TenantInfoDto> {
     const calls = await this.callsOf(tenantId);
-    return this.transactions.forTenant(tenantId, (tx) => this.describe(tx, tenantId, calls));
+    return this.transactions.forTenant(tenantId, (tx) => this.describe(tx, tenantId, calls, databaseIds));
   }
 
   async listQuotas({ tenantId }: Principal): Promise<ResourceQuotasDto> {
@@ -41,11 +44,19 @@ export class TenantsService {
     return this.rateLimits.used(tenantId, tenantSubject(tenantId));
   }
 
-  /** @throws TenantNotFound */
-  async describe(tx: AnyTx, tenantId: string, calls: number): Promise<TenantInfoDto> {
+  /**
+   * @param databaseIds those the reader may know of; null is all
+   * @throws TenantNotFound
+   */
+  async describe(tx: AnyTx, tenantId: string, calls: number, databaseIds: readonly string[] | null = null): Promise<TenantInfoDto> {
     const tenant = await this.tenants.findOverview(tx, tenantId);
     if (!tenant) throw new TenantNotFound();
-    return TenantInfoDto.from(tenant, await this.readQuotas(tx, tenantId, calls));
+    return TenantInfoDto.from(tenant, await this.readQuotas(tx, tenantId, calls), await this.configuration.describe(tx, tenantId, databaseIds));
+  }
+
+  /** As the installation, which knows of every database. @throws as `TenantConfigurationService.change` */
+  configure(tx: AnyTx, tenantId: string, dto: UpdateTenantConfigurationDto): Promise<void> {
+    return this.configuration.change(tx, tenantId, { databaseIds: null }, dto);
   }
 
   private async readQuotas(tx: AnyTx, tenantId: string, calls: number): Promise<QuotaEntity[]> {

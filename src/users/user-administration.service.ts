@@ -2,21 +2,25 @@ import { Injectable } from '@nestjs/common';
 import { Cursors, pageOf } from '../common/pagination.js';
 import { TenantChanges } from '../events/tenant-changes.js';
 import { Transactions, type SystemTx } from '../persistence/transactions.js';
+import { TenantRemoval } from '../tenancy/tenant-removal.service.js';
 import { AdminUserDto, type ListUsersQueryDto, type UpdateStandingDto, type UserListDto } from './dto/user.dto.js';
 import { LastAdministrator, UserNotFound } from './users.errors.js';
 import type { UserEntity } from './user.entity.js';
 import { UsersRepository } from './users.repository.js';
 
+type RemovalListener = (tx: SystemTx, user: Pick<UserEntity, 'tenantId' | 'id' | 'email'>) => Promise<void>;
 type StandingListener = (tx: SystemTx, user: Pick<UserEntity, 'tenantId' | 'id'>) => Promise<void>;
 
 /** The people of all tenants, as the administrator sees and changes them. */
 @Injectable()
 export class UserAdministration {
   private readonly listeners: StandingListener[] = [];
+  private readonly removalListeners: RemovalListener[] = [];
 
   constructor(
     private readonly transactions: Transactions,
     private readonly users: UsersRepository,
+    private readonly removal: TenantRemoval,
     private readonly changes: TenantChanges,
     private readonly cursors: Cursors,
   ) {}
@@ -24,6 +28,11 @@ export class UserAdministration {
   /** Called in the transaction that changes somebody's role or activity: what was granted on the old standing ends with it. */
   onStandingChange(listener: StandingListener): void {
     this.listeners.push(listener);
+  }
+
+  /** Called in the transaction that removes somebody for good: what is kept of the person under no tenant goes with it. */
+  onRemoval(listener: RemovalListener): void {
+    this.removalListeners.push(listener);
   }
 
   async list(query: ListUsersQueryDto): Promise<UserListDto> {
@@ -40,21 +49,44 @@ export class UserAdministration {
     return AdminUserDto.ofAnyTenant(await this.transactions.forSystem((tx) => this.find(tx, id)));
   }
 
-  /** Ends the person's sessions when anything changes. @throws UserNotFound, LastAdministrator */
+  /** Ends the person's sessions when anything changes. @throws UserNotFound, LastAdministrator, TenantBeingPurged */
   async update(id: string, dto: UpdateStandingDto): Promise<AdminUserDto> {
     const { tenantId } = await this.transactions.forSystem((tx) => this.find(tx, id));
     return this.changes.behindFenceAsSystem(tenantId, async (tx) => {
       const administrators = await this.users.lockAdministrators(tx);
+      await this.removal.refuseMeanwhile(tx, tenantId);
       const user = await this.find(tx, id);
       const after = { role: dto.role ?? user.role, isActive: dto.is_active ?? user.isActive };
       const isDismissed = administrators.includes(id) && !(after.role === 'ADMIN' && after.isActive);
       if (isDismissed && administrators.length === 1) throw new LastAdministrator();
       if (after.role !== user.role || after.isActive !== user.isActive) {
-        await this.users.update(tx, tenantId, id, after);
-        for (const listener of this.listeners) await listener(tx, user);
+        await this.changeStanding(tx, user, after);
       }
       return AdminUserDto.ofAnyTenant(await this.find(tx, id));
     });
+  }
+
+  /** Keeps out everybody of a tenant. @throws LastAdministrator */
+  async shutOut(tx: SystemTx, tenantId: string): Promise<void> {
+    const administrators = await this.users.lockAdministrators(tx);
+    const people = await this.users.findOfTenant(tx, tenantId);
+    const remaining = administrators.filter((id) => !people.some((person) => person.id === id));
+    if (administrators.length > 0 && remaining.length === 0) throw new LastAdministrator();
+    for (const person of people) if (person.isActive) await this.changeStanding(tx, person, { role: person.role, isActive: false });
+  }
+
+  findOfTenant(tx: SystemTx, tenantId: string): Promise<UserEntity[]> {
+    return this.users.findOfTenant(tx, tenantId);
+  }
+
+  /** Whose rows go with their tenant's. */
+  async forgetAll(tx: SystemTx, tenantId: string): Promise<void> {
+    for (const person of await this.users.findOfTenant(tx, tenantId)) for (const listener of this.removalListeners) await listener(tx, person);
+  }
+
+  private async changeStanding(tx: SystemTx, user: UserEntity, after: Pick<UserEntity, 'role' | 'isActive'>): Promise<void> {
+    await this.users.update(tx, user.tenantId, user.id, after);
+    for (const listener of this.listeners) await listener(tx, user);
   }
 
   private async find(tx: SystemTx, id: string): Promise<UserEntity> {

@@ -87,6 +87,10 @@ export class UsersRepository {
     return rows.map(({ id }) => id);
   }
 
+  findOfTenant(tx: SystemTx, tenantId: string): Promise<UserEntity[]> {
+    return tx.manager.find(UserEntity, { where: { tenantId }, order: { id: 'ASC' } });
+  }
+
   async administratorExists(tx: SystemTx): Promise<boolean> {
     return tx.manager.exists(UserEntity, { where: { role: 'ADMIN' } });
   }

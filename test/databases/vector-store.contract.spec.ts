@@ -56,6 +56,21 @@ function vectorStoreContract(name: string, open: () => Promise<VectorStore>): vo
       expect(await found({ text: 'apple' })).toEqual(['a v1 #0']);
     });
 
+    it('removes every collection whose name begins alike, however long, and no other', async () => {
+      const prefix = `user_${randomUUID()}_`;
+      const names = [`${prefix}a`, `${prefix}default`, `${prefix}${'x'.repeat(63)}`, prefix, `${prefix}${'y'.repeat(200)}`];
+      const others = [`user_${randomUUID()}_default`, prefix.slice(0, -1), `x${prefix}a`];
+      for (const name of [...names, ...others]) await store.ensureCollection(name, { dimensions: DIMENSIONS });
+      for (const name of [names[0]!, others[0]!]) await store.replaceDocument(name, scope('a'), pointsOf('a', ['red apple']));
+      expect(await store.dropCollections(prefix)).toBe(names.length);
+      expect(await store.dropCollections(prefix)).toBe(0);
+      expect(await store.count(names[0]!, TENANT)).toBe(0);
+      for (const name of names) await expect(store.replaceDocument(name, scope('a'), pointsOf('a', ['x']))).rejects.toBeInstanceOf(CollectionMissing);
+      expect(await store.count(others[0]!, TENANT)).toBe(1);
+      for (const name of others) await store.replaceDocument(name, scope('a'), pointsOf('a', ['red apple']));
+      for (const wrong of ['', 'user_%', 'a/b', 'x'.repeat(101)]) await expect(store.dropCollections(wrong)).rejects.toBeInstanceOf(InvalidCollectionName);
+    });
+
     it('leaves nothing of the old version when a new one replaces it', async () => {
       await replace('a', pointsOf('a', ['red apple', 'green pear', 'blue plum']));
       await replace('b', pointsOf('b', ['another apple']));

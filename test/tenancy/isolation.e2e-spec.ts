@@ -107,6 +107,7 @@ describe('another tenant', () => {
     it.each([
       ['database_id of a text', 'database', (id: string) => ['POST', '/api/v1/ingest/text', { title: 'x', content: 'x', database_id: id }]],
       ['database_ids of a search', 'database', (id: string) => ['POST', '/api/v1/search', { query: 'x', database_ids: [id] }]],
+      ['default_database_id of a configuration', 'database', (id: string) => ['PATCH', '/api/v1/tenant/configuration', { default_database_id: id }]],
       ['database_ids of a new key', 'database', (id: string) => ['POST', '/api/v1/api-keys', { name: `of ${credential}`, permissions: ['read'], database_ids: [id] }]],
     ] as [string, string, (id: string) => [string, string, object]][])('cannot name a foreign one within a body: %s', async (_, kind, build) => {
       const client = callers[credential]!;
@@ -122,7 +123,8 @@ describe('another tenant', () => {
       const text = (database: string) => client.post('/api/v1/ingest/text', { title: 'x', content: 'x', database });
       const search = (database: string) => client.post('/api/v1/search', { query: 'x', databases: [database] });
       const form = (database_id: string) => client.upload('x', 'x.txt', { fields: { database_id } });
-      for (const [ask, foreign, unknown] of [[text, 'secrets', 'unknown'], [search, 'secrets', 'unknown'], [form, ids['database']!, UNKNOWN]] as const) {
+      const collection = (default_collection_name: string) => client.patch('/api/v1/tenant/configuration', { default_collection_name });
+      for (const [ask, foreign, unknown] of [[collection, `user_${owner.userId}_secrets`, 'user_unknown_secrets'], [text, 'secrets', 'unknown'], [search, 'secrets', 'unknown'], [form, ids['database']!, UNKNOWN]] as const) {
         const missing = await ask(unknown);
         expect(missing.status).toBe(404);
         expect(seen(await ask(foreign))).toBe(seen(missing));
@@ -142,7 +144,7 @@ describe('another tenant', () => {
     it('sees lists that hold nothing of it, whatever they are filtered by', async () => {
       const client = callers[credential]!;
       const { document, database } = ids;
-      const lists = ['/api/v1/documents', `/api/v1/documents?database_id=${ids['default database']}`, '/api/v1/documents?query=fossils', '/api/v1/jobs', `/api/v1/jobs?document_id=${document}`, '/api/v1/databases', '/api/v1/api-keys', '/api/v1/tenant/collections', '/api/v1/tenant/info', '/api/v1/tenant/quotas', '/auth/me', '/auth/settings'];
+      const lists = ['/api/v1/documents', `/api/v1/documents?database_id=${ids['default database']}`, '/api/v1/documents?query=fossils', '/api/v1/jobs', `/api/v1/jobs?document_id=${document}`, '/api/v1/databases', '/api/v1/api-keys', '/api/v1/tenant/collections', '/api/v1/tenant/info', '/api/v1/tenant/quotas', '/api/v1/tenant/configuration', '/auth/me', '/auth/settings'];
       for (const path of lists) {
         const { status, body } = await client.get(path);
         const text = JSON.stringify(body);

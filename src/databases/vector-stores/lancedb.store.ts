@@ -6,7 +6,7 @@ import { isConflict, isNotFound } from './lancedb.errors.js';
 import { dimensionsOf, schemaOf, tableName, toArrow, toHit, whereDocument, whereQuery, whereTenant } from './lancedb.rows.js';
 import type { Row } from './lancedb.rows.js';
 import { fuse, inOrder } from './ranking.js';
-import { checkCollectionName, checkPoints, checkVector } from './vector-checks.js';
+import { checkCollectionName, checkCollectionPrefix, checkPoints, checkVector } from './vector-checks.js';
 import { CollectionMissing, VectorDimensionMismatch } from './vector-store.errors.js';
 import { VectorStore } from './vector-store.js';
 import type { DocumentScope, VectorHit, VectorPoint, VectorQuery } from './vector-store.js';
@@ -24,6 +24,7 @@ export interface LanceDbOptions {
 /** Long enough for a search of another process to finish on the version it began with. */
 const KEPT_VERSIONS_MS = 5 * 60_000;
 const CONFLICT_ATTEMPTS = 12;
+const TABLES_PER_PAGE = 1000;
 /** Candidates beyond the limit, so that equal scores at the edge are cut by id and fusion sees both lists deep enough. */
 const MARGIN = 50;
 const COLUMNS = ['id', 'document_id', 'version', 'chunk_index'];
@@ -80,14 +81,17 @@ export class LanceDbStore extends VectorStore {
 
   override async dropCollection(name: string): Promise<void> {
     checkCollectionName(name);
-    await this.write(name, async () => {
-      try {
-        await this.connection.dropTable(tableName(name));
-      } catch (error) {
-        if (!isNotFound(error)) throw error;
-      }
-    });
+    await this.write(name, () => this.dropTable(tableName(name)));
     this.writes.delete(name);
+  }
+
+  override async dropCollections(prefix: string): Promise<number> {
+    checkCollectionPrefix(prefix);
+    // A long name is cut behind its first hundred characters: what a table's name begins with, its collection's does, too.
+    const tables = (await this.tableNames()).filter((name) => name.startsWith(prefix));
+    for (const table of tables) await this.write(table, () => this.dropTable(table));
+    for (const collection of this.writes.keys()) if (collection.startsWith(prefix)) this.writes.delete(collection);
+    return tables.length;
   }
 
   override async replaceDocument(collection: string, document: DocumentScope, points: readonly VectorPoint[]): Promise<void> {
@@ -134,6 +138,24 @@ export class LanceDbStore extends VectorStore {
   override async close(): Promise<void> {
     await Promise.all(this.background);
     this.connection.close();
+  }
+
+  private async dropTable(table: string): Promise<void> {
+    try {
+      await this.connection.dropTable(table);
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+
+  private async tableNames(): Promise<string[]> {
+    const names: string[] = [];
+    for (let pageToken: string | undefined; ; ) {
+      const page = await this.connection.listTables({ limit: TABLES_PER_PAGE, ...(pageToken === undefined ? {} : { pageToken }) });
+      names.push(...page.tables);
+      if (!page.pageToken) return names;
+      pageToken = page.pageToken;
+    }
   }
 
   private async replace(

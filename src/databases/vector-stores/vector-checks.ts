@@ -6,6 +6,11 @@ export function checkCollectionName(name: string): void {
   if (!/^[a-z0-9_-]{1,255}$/.test(name)) throw new InvalidCollectionName();
 }
 
+/** @throws InvalidCollectionName, also for none, with which every name begins */
+export function checkCollectionPrefix(prefix: string): void {
+  if (!/^[a-z0-9_-]{1,100}$/.test(prefix)) throw new InvalidCollectionName();
+}
+
 /**
  * What every adapter checks before a write.
  * @throws InvalidPoints for a foreign tenant or document, a repeated id, a number that is not finite;

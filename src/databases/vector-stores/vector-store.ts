@@ -62,6 +62,12 @@ export abstract class VectorStore {
   abstract dropCollection(name: string): Promise<void>;
 
   /**
+   * Removes every collection whose name begins with `prefix`, of 1 to 100 characters.
+   * @returns how many there were
+   */
+  abstract dropCollections(prefix: string): Promise<number>;
+
+  /**
    * Makes `points` the whole of the document in one step: a search sees all of the old points or all of the new.
    * @throws InvalidPoints, VectorDimensionMismatch, CollectionMissing, all before anything is written
    */

@@ -3,9 +3,6 @@ import { Transform } from 'class-transformer';
 import { IsIn, IsInt, IsObject, IsString, IsUUID, Length, Matches, Max, MaxLength, Min } from 'class-validator';
 import { isNestedDeeperThan, MAX_DEPTH, NumberFromText, Omittable } from '../../common/validation.js';
 
-export const DEFAULT_CHUNK_SIZE = 2000;
-export const DEFAULT_CHUNK_OVERLAP = 200;
-
 /** A multipart field is text: the JSON in it is read here, and what is not JSON, or too deep, is refused by the next check. */
 function parseJson({ obj, key }: { obj: Record<string, unknown>; key: string }): unknown {
   const value = obj[key];
@@ -21,7 +18,7 @@ function parseJson({ obj, key }: { obj: Record<string, unknown>; key: string }):
 
 /** Where a document goes and how it is cut. */
 class IngestOptionsDto {
-  /** The database by id; otherwise by `database`, otherwise your default one. */
+  /** The database by id; otherwise by `database`, otherwise the tenant's default one, otherwise your own. */
   @ApiPropertyOptional({ format: 'uuid' })
   @Omittable()
   @IsUUID()
@@ -42,23 +39,23 @@ class IngestOptionsDto {
   @IsObject()
   metadata?: Record<string, unknown>;
 
-  /** Characters in a chunk, at most. */
-  @ApiPropertyOptional({ minimum: 100, maximum: 16_000, default: DEFAULT_CHUNK_SIZE })
+  /** Characters in a chunk, at most. Default: the tenant's `default_chunk_size`. */
+  @ApiPropertyOptional({ minimum: 100, maximum: 16_000 })
   @Omittable()
   @NumberFromText()
   @IsInt()
   @Min(100)
   @Max(16_000)
-  chunk_size: number = DEFAULT_CHUNK_SIZE;
+  chunk_size?: number;
 
-  /** Characters that neighbouring chunks share, at most. */
-  @ApiPropertyOptional({ minimum: 0, maximum: 4000, default: DEFAULT_CHUNK_OVERLAP })
+  /** Characters that neighbouring chunks share, at most. Default: the tenant's `default_chunk_overlap`. */
+  @ApiPropertyOptional({ minimum: 0, maximum: 4000 })
   @Omittable()
   @NumberFromText()
   @IsInt()
   @Min(0)
   @Max(4000)
-  chunk_overlap: number = DEFAULT_CHUNK_OVERLAP;
+  chunk_overlap?: number;
 }
 
 export class IngestFileDto extends IngestOptionsDto {

@@ -5,7 +5,7 @@ import { errorCode, errorMessage } from '../../common/error-code.js';
 import { AppError } from '../../common/errors.js';
 import { MalformedRequest, PayloadTooLarge, UnsupportedMediaType, ValidationFailed } from '../../common/request-errors.js';
 import { validationPipe } from '../../common/validation.js';
-import { Config } from '../../config/config.js';
+import type { IngestionSettings } from '../../tenancy/tenant-configuration.service.js';
 import { IngestFileDto } from '../dto/ingest.dto.js';
 import type { StagedBlob } from '../storage/blob-store.js';
 import { IntakeService, type ReceivedFile } from './intake.service.js';
@@ -16,51 +16,49 @@ const ENVELOPE_BYTES = 1024 * 1024;
 /** Reads a multipart form with one file, which goes to disk as it arrives, wherever in the form it stands. */
 @Injectable()
 export class FileUpload {
-  constructor(
-    private readonly intake: IntakeService,
-    private readonly config: Config,
-  ) {}
+  constructor(private readonly intake: IntakeService) {}
 
   /** @throws UnsupportedMediaType, PayloadTooLarge, MalformedRequest, ValidationFailed; nothing is left behind */
-  async read(request: FastifyRequest): Promise<{ file: ReceivedFile; dto: IngestFileDto }> {
+  async read(request: FastifyRequest, settings: IngestionSettings): Promise<{ file: ReceivedFile; dto: IngestFileDto }> {
     if (!request.isMultipart()) throw new UnsupportedMediaType('Send the file as multipart/form-data, in a field named "file".');
-    if (Number(request.headers['content-length'] ?? 0) > this.config.maxUploadBytes + ENVELOPE_BYTES) throw new PayloadTooLarge(`${this.config.env.MAX_UPLOAD_MB} MiB for a file`);
+    if (Number(request.headers['content-length'] ?? 0) > settings.maxFileBytes + ENVELOPE_BYTES) throw new PayloadTooLarge(settings.maxFileSize);
     const received: { file?: ReceivedFile } = {};
     try {
-      const fields = await this.readParts(request, received);
+      const fields = await this.readParts(request, settings, received);
       if (!received.file) throw new ValidationFailed([{ field: 'file', message: 'file is required' }]);
       const dto = (await validationPipe.transform(fields, { type: 'body', metatype: IngestFileDto })) as IngestFileDto;
       return { file: received.file, dto };
     } catch (error) {
       if (received.file) await this.intake.discard(received.file.blob);
-      throw this.translate(error);
+      throw this.translate(error, settings);
     }
   }
 
-  private async readParts(request: FastifyRequest, received: { file?: ReceivedFile }): Promise<Record<string, unknown>> {
+  private async readParts(request: FastifyRequest, settings: IngestionSettings, received: { file?: ReceivedFile }): Promise<Record<string, unknown>> {
     const fields: Record<string, unknown> = {};
-    for await (const part of request.parts()) {
+    // One byte more than allowed tells a file that is too large from one that just fits.
+    for await (const part of request.parts({ limits: { fileSize: settings.maxFileBytes + 1 } })) {
       if (part.type === 'field') {
         // A form sends the fields that nobody filled in, too.
         if (part.value !== '') fields[part.fieldname] = part.value;
-      } else if (part.fieldname === 'file') received.file = { blob: await this.receive(part), declared: { fileName: part.filename, mediaType: part.mimetype } };
+      } else if (part.fieldname === 'file') received.file = { blob: await this.receive(part, settings), declared: { fileName: part.filename, mediaType: part.mimetype } };
       else throw new ValidationFailed([{ field: part.fieldname, message: 'the only file is expected in the field "file"' }]);
     }
     return fields;
   }
 
-  private async receive(part: MultipartFile): Promise<StagedBlob> {
-    const blob = await this.intake.receive(part.file);
+  private async receive(part: MultipartFile, settings: IngestionSettings): Promise<StagedBlob> {
+    const blob = await this.intake.receive(part.file, settings);
     // The parser ends the stream early when the connection breaks or a limit is reached: half a file is no file.
     if (!part.file.truncated) return blob;
     await this.intake.discard(blob);
-    throw new PayloadTooLarge(`${this.config.env.MAX_UPLOAD_MB} MiB for a file`);
+    throw new PayloadTooLarge(settings.maxFileSize);
   }
 
   /** The multipart parser's own errors carry a code and speak of its options. */
-  private translate(error: unknown): unknown {
+  private translate(error: unknown, settings: IngestionSettings): unknown {
     const code = errorCode(error);
-    if (code === 'FST_REQ_FILE_TOO_LARGE') return new PayloadTooLarge(`${this.config.env.MAX_UPLOAD_MB} MiB for a file`);
+    if (code === 'FST_REQ_FILE_TOO_LARGE') return new PayloadTooLarge(settings.maxFileSize);
     if (code === 'FST_FILES_LIMIT') return new ValidationFailed([{ field: 'file', message: 'send one file at a time' }]);
     if (/^FST_(FIELDS|PARTS)_LIMIT$/.test(code)) return new MalformedRequest('The form has too many parts.');
     if (!(error instanceof AppError) && /multipart|unexpected end|premature close|aborted|boundary|malformed part/i.test(errorMessage(error))) {

@@ -50,13 +50,15 @@ export class IngestHandler implements JobHandler {
     try {
       await this.ingest(run, subject);
     } catch (error) {
-      // The document was deleted while we worked on it: what we stored since then must go again.
-      if (error instanceof LeaseLost) {
-        const { tenantId, documentId } = run.lease;
-        await this.purge.removeVectors({ tenantId, documentId }, subject.database.collectionName);
-      }
+      // The document was deleted while we worked on it, perhaps with its whole tenant: what we stored since then must go again.
+      if (error instanceof LeaseLost) await this.clear(run.lease, subject.database.collectionName);
       throw asJobFailure(error);
     }
+  }
+
+  private async clear({ tenantId, documentId }: JobLease, collection: string): Promise<void> {
+    await this.purge.removeVectors({ tenantId, documentId }, collection);
+    await this.ingestions.dropUnlessUsed(tenantId, collection);
   }
 
   private async start(lease: JobLease): Promise<IngestionSubject> {

@@ -2,6 +2,7 @@ import { Body, Controller, HttpCode, Post, Req } from '@nestjs/common';
 import { ApiBody, ApiConsumes, ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../common/principal.js';
+import { TenantConfigurationService } from '../../tenancy/tenant-configuration.service.js';
 import { AcceptedDto, IngestFileFormDto, IngestTextDto } from '../dto/ingest.dto.js';
 import { FileUpload } from './file-upload.js';
 import { IntakeService } from './intake.service.js';
@@ -13,6 +14,7 @@ export class IngestionController {
   constructor(
     private readonly intake: IntakeService,
     private readonly upload: FileUpload,
+    private readonly configuration: TenantConfigurationService,
   ) {}
 
   /** Sends a file. 202 means that it is safe on disk and will be processed. */
@@ -21,14 +23,15 @@ export class IngestionController {
   @ApiConsumes('multipart/form-data')
   @ApiBody({ type: IngestFileFormDto })
   async ingestFile(@CurrentPrincipal() principal: Principal, @Req() request: FastifyRequest): Promise<AcceptedDto> {
-    const { file, dto } = await this.upload.read(request);
-    return this.intake.accept(principal, file, dto);
+    const settings = await this.configuration.forIngestion(principal);
+    const { file, dto } = await this.upload.read(request, settings);
+    return this.intake.accept(principal, settings, file, dto);
   }
 
   /** Sends a text. 202 means that it is safe on disk and will be processed. */
   @Post('text')
   @HttpCode(202)
-  ingestText(@CurrentPrincipal() principal: Principal, @Body() dto: IngestTextDto): Promise<AcceptedDto> {
-    return this.intake.ingestText(principal, dto);
+  async ingestText(@CurrentPrincipal() principal: Principal, @Body() dto: IngestTextDto): Promise<AcceptedDto> {
+    return this.intake.ingestText(principal, await this.configuration.forIngestion(principal), dto);
   }
 }

@@ -60,6 +60,11 @@ export class IngestionsService {
     });
   }
 
+  /** For the collection of a database that may have been deleted while it was written to. */
+  async dropUnlessUsed(tenantId: string, collection: string): Promise<void> {
+    await this.databases.dropUnlessUsed(tenantId, collection);
+  }
+
   /** A failed document keeps its row and file, and costs nothing. Answers its collection, for whoever clears that. */
   async giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<string | null> {
     const document = await this.documents.findById(tx, lease.documentId);

@@ -2,9 +2,9 @@ import { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../../common/principal.js';
-import { Config } from '../../config/config.js';
 import { DatabaseUnavailable } from '../../persistence/postgres-errors.js';
-import { FileRefused, InvalidChunking } from '../documents.errors.js';
+import type { IngestionSettings } from '../../tenancy/tenant-configuration.service.js';
+import { FileRefused, FileTypeNotAllowed, InvalidChunking } from '../documents.errors.js';
 import type { AcceptedDto, IngestFileDto, IngestTextDto } from '../dto/ingest.dto.js';
 import { BlobStore, type StagedBlob } from '../storage/blob-store.js';
 import { DocumentEntries } from './document-entries.js';
@@ -21,13 +21,25 @@ export interface ReceivedFile {
 /** Only a hint for people: what one worker was seen to read in a second, rounded down. */
 const BYTES_PER_SECOND = 200_000;
 
-async function typeOf({ blob, declared }: ReceivedFile): Promise<DocumentType> {
+async function typeOf({ blob, declared }: ReceivedFile, { allowedFileTypes: allowed }: IngestionSettings): Promise<DocumentType> {
+  const type = await detectType(blob, declared);
+  if (!allowed.includes('*') && !allowed.includes(type)) throw new FileTypeNotAllowed(type, allowed);
+  return type;
+}
+
+async function detectType({ head }: StagedBlob, declared: Declaration): Promise<DocumentType> {
   try {
-    return await detectDocumentType(blob.head, declared);
+    return await detectDocumentType(head, declared);
   } catch (error) {
     if (error instanceof ExtractionFailed) throw new FileRefused(error.code, error.message);
     throw error;
   }
+}
+
+function chunkingOf(dto: IngestFileDto | IngestTextDto, settings: IngestionSettings): { chunkSize: number; chunkOverlap: number } {
+  const { chunk_size: chunkSize = settings.chunkSize, chunk_overlap: chunkOverlap = settings.chunkOverlap } = dto;
+  if (chunkOverlap >= chunkSize) throw new InvalidChunking(chunkSize, chunkOverlap);
+  return { chunkSize, chunkOverlap };
 }
 
 /** Takes documents in: durable on disk first, then row, job and quota in one transaction, then 202. */
@@ -36,34 +48,33 @@ export class IntakeService {
   constructor(
     private readonly entries: DocumentEntries,
     private readonly blobs: BlobStore,
-    private readonly config: Config,
   ) {}
 
   /** @throws PayloadTooLarge, StorageFull; nothing is left behind */
-  receive(source: Readable): Promise<StagedBlob> {
-    return this.blobs.receive(source, { maxBytes: this.config.maxUploadBytes, headBytes: SNIFF_BYTES });
+  receive(source: Readable, { maxFileBytes, maxFileSize }: IngestionSettings): Promise<StagedBlob> {
+    return this.blobs.receive(source, { maxBytes: maxFileBytes, maxSize: maxFileSize, headBytes: SNIFF_BYTES });
   }
 
   discard(blob: StagedBlob): Promise<void> {
     return this.blobs.discard(blob);
   }
 
-  async ingestText(principal: Principal, dto: IngestTextDto): Promise<AcceptedDto> {
+  async ingestText(principal: Principal, settings: IngestionSettings, dto: IngestTextDto): Promise<AcceptedDto> {
     const extension = dto.content_type === 'text/markdown' ? 'md' : 'txt';
-    const blob = await this.receive(Readable.from([Buffer.from(dto.content, 'utf8')]));
-    return this.accept(principal, { blob, declared: { fileName: `${dto.title}.${extension}`, mediaType: dto.content_type } }, dto);
+    const blob = await this.receive(Readable.from([Buffer.from(dto.content, 'utf8')]), settings);
+    return this.accept(principal, settings, { blob, declared: { fileName: `${dto.title}.${extension}`, mediaType: dto.content_type } }, dto);
   }
 
   /**
    * The received file becomes a document, or is gone.
-   * @throws FileRefused, InvalidChunking, DatabaseNotFound, DuplicateDocument, QuotaExceeded
+   * @throws FileRefused, FileTypeNotAllowed, InvalidChunking, DatabaseNotFound, DuplicateDocument, QuotaExceeded
    */
-  async accept(principal: Principal, file: ReceivedFile, dto: IngestFileDto | IngestTextDto): Promise<AcceptedDto> {
+  async accept(principal: Principal, settings: IngestionSettings, file: ReceivedFile, dto: IngestFileDto | IngestTextDto): Promise<AcceptedDto> {
     const documentId = uuidv7();
     const blobKey = `${principal.tenantId}/${documentId}`;
     try {
-      if (dto.chunk_overlap >= dto.chunk_size) throw new InvalidChunking();
-      const type = await typeOf(file);
+      const chunking = chunkingOf(dto, settings);
+      const type = await typeOf(file, settings);
       const name = displayName(file.declared.fileName, `document.${DOCUMENT_TYPES[type].extensions[0]}`);
       await this.blobs.keep(file.blob, blobKey);
       const jobId = await this.entries.enter(principal, dto, {
@@ -72,8 +83,7 @@ export class IntakeService {
         name,
         type,
         mediaType: DOCUMENT_TYPES[type].mediaTypes[0],
-        chunkSize: dto.chunk_size,
-        chunkOverlap: dto.chunk_overlap,
+        ...chunking,
         sizeBytes: file.blob.sizeBytes,
         contentChecksum: file.blob.sha256,
         blobKey,

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { PayloadTooLarge } from '../../common/request-errors.js';
 import { BlobStore } from './blob-store.js';
 
-const LIMITS = { maxBytes: 1000, headBytes: 4 };
+const LIMITS = { maxBytes: 1000, maxSize: 'a limit', headBytes: 4 };
 
 describe('the blob store', () => {
   let root: string;
@@ -37,6 +37,27 @@ describe('the blob store', () => {
       await expect(receiving).rejects.toThrow('broken');
     }
     expect(await incoming()).toEqual([]);
+  });
+
+  it('leaves no empty directory, and loses no file that arrives while the one before it leaves', async () => {
+    for (let round = 0; round < 100; round++) {
+      const [before, after] = [`tenant/before-${round}`, `tenant/after-${round}`];
+      await store.keep(await store.receive(Readable.from([Buffer.from('before')]), LIMITS), before);
+      const arriving = await store.receive(Readable.from([Buffer.from('after')]), LIMITS);
+      await Promise.all([store.remove(before), store.keep(arriving, after)]);
+      expect(await readFile(store.pathOf(after), 'utf8')).toBe('after');
+      await store.remove(after);
+    }
+    expect(await readdir(root)).toEqual(['incoming']);
+  });
+
+  it('removes the directory of a tenant and nothing beside it', async () => {
+    for (const key of ['one/a', 'one/b', 'one-more/a']) await store.keep(await store.receive(Readable.from([Buffer.from(key)]), LIMITS), key);
+    await store.removeDirectory('one');
+    await store.removeDirectory('one');
+    expect((await readdir(root)).toSorted()).toEqual(['incoming', 'one-more']);
+    for (const wrong of ['', '.', '..', 'one-more/a', '../x']) await expect(store.removeDirectory(wrong)).rejects.toThrow(TypeError);
+    expect(await readFile(store.pathOf('one-more/a'), 'utf8')).toBe('one-more/a');
   });
 
   it('leaves nothing of a file that is too large, and takes one that just fits', async () => {

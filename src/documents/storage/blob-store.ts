@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -20,6 +20,7 @@ export interface StagedBlob {
 }
 
 const ABANDONED_MS = 24 * 3_600_000;
+const MOVE_ATTEMPTS = 5;
 
 async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r');
@@ -36,6 +37,14 @@ async function removeAbandoned(incoming: string): Promise<void> {
     const file = path.join(incoming, name);
     const { mtimeMs } = await stat(file);
     if (Date.now() - mtimeMs > ABANDONED_MS) await rm(file, { force: true });
+  }
+}
+
+async function removeEmptyDirectory(directory: string): Promise<void> {
+  try {
+    await rmdir(directory);
+  } catch (error) {
+    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(errorCode(error))) throw error;
   }
 }
 
@@ -57,9 +66,10 @@ export class BlobStore {
 
   /**
    * Writes a stream to disk while hashing and counting it; memory does not grow with it.
+   * @param limits `maxSize` says in words what `maxBytes` is, for the refusal
    * @throws PayloadTooLarge, StorageFull; nothing is left behind
    */
-  async receive(source: Readable, limits: { maxBytes: number; headBytes: number }): Promise<StagedBlob> {
+  async receive(source: Readable, limits: { maxBytes: number; maxSize: string; headBytes: number }): Promise<StagedBlob> {
     const staged = path.join(this.incoming, uuidv7());
     // `flush` fsyncs before closing.
     const target = createWriteStream(staged, { flags: 'wx', mode: 0o600, flush: true });
@@ -73,7 +83,7 @@ export class BlobStore {
         async function* measure(chunks: AsyncIterable<Buffer>) {
           for await (const chunk of chunks) {
             sizeBytes += chunk.length;
-            if (sizeBytes > limits.maxBytes) throw new PayloadTooLarge(`${Math.floor(limits.maxBytes / 1024 / 1024)} MiB for a file`);
+            if (sizeBytes > limits.maxBytes) throw new PayloadTooLarge(limits.maxSize);
             hash.update(chunk);
             if (headBytes < limits.headBytes) {
               head.push(chunk.subarray(0, limits.headBytes - headBytes));
@@ -98,8 +108,7 @@ export class BlobStore {
     const target = this.pathOf(key);
     const directory = path.dirname(target);
     try {
-      await mkdir(directory, { recursive: true });
-      await rename(staged.path, target);
+      await this.moveInto(directory, staged, target);
       await syncDirectory(directory);
       await syncDirectory(this.root);
     } catch (error) {
@@ -113,6 +122,26 @@ export class BlobStore {
 
   async remove(key: string): Promise<void> {
     await rm(this.pathOf(key), { force: true });
+    await removeEmptyDirectory(path.dirname(this.pathOf(key)));
+  }
+
+  /** Every file whose key begins with `directory/`. */
+  async removeDirectory(directory: string): Promise<void> {
+    if (!/^[\w-]+$/.test(directory)) throw new TypeError('not the name of a directory of keys');
+    await rm(this.pathOf(directory), { recursive: true, force: true });
+  }
+
+  /** Again when the directory, empty until then, was removed in between. */
+  private async moveInto(directory: string, staged: StagedBlob, target: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      await mkdir(directory, { recursive: true });
+      try {
+        await rename(staged.path, target);
+        return;
+      } catch (error) {
+        if (errorCode(error) !== 'ENOENT' || attempt === MOVE_ATTEMPTS) throw error;
+      }
+    }
   }
 
   pathOf(key: string): string {

@@ -7,6 +7,7 @@ import { AsSent, Omittable } from '../../common/validation.js';
 import { RESOURCES, type QuotaEntity, type Resource } from '../quota.entity.js';
 import type { TenantOverview } from '../tenants.repository.js';
 import { ResourceQuotaDto, ResourceQuotasDto } from './quota.dto.js';
+import { TenantConfigurationDto, UpdateTenantConfigurationDto } from './tenant-configuration.dto.js';
 
 /** A tenant beside the person who owns it; a row of the administrator's list. */
 export class TenantSummaryDto {
@@ -20,6 +21,8 @@ export class TenantSummaryDto {
   status: TenantStatus;
   created_at: Date;
   last_login: Date | null;
+  /** When it was asked to remove everything of the tenant, which then goes on until it is done; null otherwise. */
+  purge_requested_at: Date | null;
 
   static summarize(tenant: TenantOverview): TenantSummaryDto {
     return {
@@ -30,6 +33,7 @@ export class TenantSummaryDto {
       status: tenant.status,
       created_at: tenant.createdAt,
       last_login: tenant.lastLoginAt,
+      purge_requested_at: tenant.purgeRequestedAt,
     };
   }
 }
@@ -37,20 +41,19 @@ export class TenantSummaryDto {
 /** A tenant with its owner, quotas and usage. */
 export class TenantInfoDto extends TenantSummaryDto {
   quotas: ResourceQuotasDto;
-  @ApiProperty({ type: 'object', additionalProperties: true })
-  configuration: Record<string, unknown>;
+  configuration: TenantConfigurationDto;
   /** What exists now, by resource type. */
   @ApiProperty({ type: 'object', additionalProperties: { type: 'number' } })
   usage_stats: Record<string, number>;
   @ApiProperty({ type: 'object', additionalProperties: true })
   metadata: Record<string, unknown>;
 
-  static from(tenant: TenantOverview, quotas: QuotaEntity[]): TenantInfoDto {
+  static from(tenant: TenantOverview, quotas: QuotaEntity[], configuration: TenantConfigurationDto): TenantInfoDto {
     const resources = quotas.map((quota) => ResourceQuotaDto.from(quota));
     return {
       ...TenantSummaryDto.summarize(tenant),
       quotas: { quotas: resources },
-      configuration: tenant.configuration,
+      configuration,
       usage_stats: Object.fromEntries(resources.map((quota) => [quota.resource_type, quota.used])),
       metadata: tenant.metadata,
     };
@@ -115,6 +118,13 @@ export class UpdateTenantDto {
   @ValidateNested({ each: true })
   @Type(() => QuotaChangeDto)
   quotas?: QuotaChangeDto[];
+
+  /** As in `PATCH /api/v1/tenant/configuration`. */
+  @Omittable()
+  @IsObject()
+  @ValidateNested()
+  @Type(() => UpdateTenantConfigurationDto)
+  configuration?: UpdateTenantConfigurationDto;
 
   @ApiPropertyOptional({ type: 'object', additionalProperties: true })
   @Omittable()
