@@ -12,7 +12,7 @@ import { TenantAdministration } from '../tenancy/tenant-administration.service.j
 export class AdminTenantsController {
   constructor(private readonly tenants: TenantAdministration) {}
 
-  /** Lists all tenants, newest first. */
+  /** Lists all tenants with their quotas and usage, newest first. */
   @Get()
   list(@Query() query: ListTenantsQueryDto): Promise<TenantListDto> {
     return this.tenants.list(query);

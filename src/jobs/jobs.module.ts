@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Config } from '../config/config.js';
+import { JobAdministration } from './job-administration.service.js';
 import { JobEntity } from './job.entity.js';
 import { JobRegistry } from './job-registry.js';
 import { JobsController } from './jobs.controller.js';
@@ -22,9 +23,10 @@ export class JobsModule {
         JobRegistry,
         JobsRepository,
         JobsService,
+        JobAdministration,
         JobsWorker,
       ],
-      exports: [JobRegistry, JobsService, JobsWorker],
+      exports: [JobRegistry, JobsService, JobAdministration, JobsWorker],
     };
   }
 }

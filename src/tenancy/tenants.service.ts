@@ -9,6 +9,11 @@ import { QuotasRepository } from './quotas.repository.js';
 import { TenantNotFound } from './tenancy.errors.js';
 import { TenantsRepository } from './tenants.repository.js';
 
+/** Calls are counted in a window and not in the row. */
+export function withCalls(quotas: readonly QuotaEntity[], calls: number): QuotaEntity[] {
+  return quotas.map((quota) => (quota.resource === 'api_calls_per_hour' ? { ...quota, used: calls } : quota));
+}
+
 /** Tenants as they see themselves. */
 @Injectable()
 export class TenantsService {
@@ -36,7 +41,7 @@ export class TenantsService {
     return { quotas: quotas.map((quota) => ResourceQuotaDto.from(quota)) };
   }
 
-  /** Calls are counted in a window, not in the row; asked for before a transaction, because the window may be in Redis. */
+  /** Asked for outside a transaction, because the window may be in Redis. */
   async callsOf(tenantId: string): Promise<number> {
     return this.rateLimits.used(tenantId, tenantSubject(tenantId));
   }
@@ -49,7 +54,6 @@ export class TenantsService {
   }
 
   private async readQuotas(tx: AnyTx, tenantId: string, calls: number): Promise<QuotaEntity[]> {
-    const quotas = await this.quotas.list(tx, tenantId);
-    return quotas.map((quota) => (quota.resource === 'api_calls_per_hour' ? { ...quota, used: calls } : quota));
+    return withCalls(await this.quotas.list(tx, tenantId), calls);
   }
 }

@@ -5,9 +5,23 @@ import { Transactions, type SystemTx } from '../persistence/transactions.js';
 import { AdminUserDto, type ListUsersQueryDto, type UpdateStandingDto, type UserListDto } from './dto/user.dto.js';
 import { LastAdministrator, UserNotFound } from './users.errors.js';
 import type { UserEntity } from './user.entity.js';
-import { UsersRepository } from './users.repository.js';
+import { UsersRepository, type UserFilter } from './users.repository.js';
+import { emailKey } from './users.service.js';
 
 type StandingListener = (tx: SystemTx, user: Pick<UserEntity, 'tenantId' | 'id'>) => Promise<void>;
+
+function filterOf(query: ListUsersQueryDto): UserFilter {
+  return {
+    role: query.role,
+    isActive: query.is_active,
+    emailContains: query.email_contains === undefined ? undefined : emailKey(query.email_contains),
+    nameContains: query.name_contains,
+    createdAfter: query.created_after,
+    createdBefore: query.created_before,
+    lastLoginAfter: query.last_login_after,
+    lastLoginBefore: query.last_login_before,
+  };
+}
 
 /** The people of all tenants, as the administrator sees and changes them. */
 @Injectable()
@@ -27,12 +41,15 @@ export class UserAdministration {
   }
 
   async list(query: ListUsersQueryDto): Promise<UserListDto> {
-    const filter = { role: query.role, isActive: query.is_active, emailContains: query.email_contains, nameContains: query.name_contains };
+    const filter = filterOf(query);
     const scope = `users ${JSON.stringify(filter)}`;
     const before = this.cursors.decode(query.cursor, scope);
-    const rows = await this.transactions.forSystem((tx) => this.users.listNewestFirst(tx, filter, { limit: query.limit + 1, before }));
+    const { rows, counted } = await this.transactions.forSystem(async (tx) => ({
+      rows: await this.users.listNewestFirst(tx, filter, { limit: query.limit + 1, before }),
+      counted: query.include_total ? { total: await this.users.count(tx, filter) } : {},
+    }));
     const page = pageOf(rows, query.limit);
-    return { users: page.rows.map((row) => AdminUserDto.ofAnyTenant(row)), ...this.cursors.pageInfo(page, query.limit, scope) };
+    return { users: page.rows.map((row) => AdminUserDto.ofAnyTenant(row)), ...counted, ...this.cursors.pageInfo(page, query.limit, scope) };
   }
 
   /** @throws UserNotFound */

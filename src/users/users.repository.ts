@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { SelectQueryBuilder } from 'typeorm';
 import type { AnyTx, SystemTx, TenantTx } from '../persistence/transactions.js';
 import type { Role } from '../common/principal.js';
 import { UserEntity } from './user.entity.js';
@@ -14,6 +15,10 @@ export interface UserFilter {
   isActive?: boolean;
   emailContains?: string;
   nameContains?: string;
+  createdAfter?: Date;
+  createdBefore?: Date;
+  lastLoginAfter?: Date;
+  lastLoginBefore?: Date;
 }
 
 export interface UserPage {
@@ -72,13 +77,13 @@ export class UsersRepository {
   }
 
   listNewestFirst(tx: SystemTx, filter: UserFilter, page: UserPage): Promise<UserEntity[]> {
-    const query = tx.manager.createQueryBuilder(UserEntity, 'u').orderBy('u.id', 'DESC').limit(page.limit);
+    const query = this.matching(tx, filter).orderBy('u.id', 'DESC').limit(page.limit);
     if (page.before !== null) query.andWhere('u.id < :before', { before: page.before });
-    if (filter.role) query.andWhere('u.role = :role', { role: filter.role });
-    if (filter.isActive !== undefined) query.andWhere('u.is_active = :isActive', { isActive: filter.isActive });
-    if (filter.emailContains) query.andWhere('position(lower(:email) in u.email_key) > 0', { email: filter.emailContains });
-    if (filter.nameContains) query.andWhere('position(lower(:name) in lower(u.name)) > 0', { name: filter.nameContains });
     return query.getMany();
+  }
+
+  count(tx: SystemTx, filter: UserFilter): Promise<number> {
+    return this.matching(tx, filter).getCount();
   }
 
   /** Locks the working administrators in one order, so that of two who dismiss each other at once the second sees what the first has done. */
@@ -89,5 +94,18 @@ export class UsersRepository {
 
   async administratorExists(tx: SystemTx): Promise<boolean> {
     return tx.manager.exists(UserEntity, { where: { role: 'ADMIN' } });
+  }
+
+  private matching(tx: SystemTx, filter: UserFilter): SelectQueryBuilder<UserEntity> {
+    const query = tx.manager.createQueryBuilder(UserEntity, 'u');
+    if (filter.role) query.andWhere('u.role = :role', { role: filter.role });
+    if (filter.isActive !== undefined) query.andWhere('u.is_active = :isActive', { isActive: filter.isActive });
+    if (filter.emailContains) query.andWhere('position(:email in u.email_key) > 0', { email: filter.emailContains });
+    if (filter.nameContains) query.andWhere('position(lower(:name) in lower(u.name)) > 0', { name: filter.nameContains });
+    if (filter.createdAfter) query.andWhere('u.created_at > :createdAfter', { createdAfter: filter.createdAfter });
+    if (filter.createdBefore) query.andWhere('u.created_at < :createdBefore', { createdBefore: filter.createdBefore });
+    if (filter.lastLoginAfter) query.andWhere('u.last_login_at > :lastLoginAfter', { lastLoginAfter: filter.lastLoginAfter });
+    if (filter.lastLoginBefore) query.andWhere('u.last_login_at < :lastLoginBefore', { lastLoginBefore: filter.lastLoginBefore });
+    return query;
   }
 }

@@ -1,15 +1,17 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { ArrayMaxSize, IsArray, IsIn, IsInt, IsObject, IsOptional, IsString, Max, MaxLength, Min, ValidateIf, ValidateNested } from 'class-validator';
+import {
+  ArrayMaxSize, ArrayUnique, IsArray, IsBoolean, IsDate, IsIn, IsInt, IsObject, IsOptional, IsString, Max, MaxLength, Min, ValidateIf, ValidateNested,
+} from 'class-validator';
 import { PageInfoDto, SkipPageQueryDto } from '../../common/pagination.js';
 import { TENANT_STATUSES, type TenantStatus } from '../../common/principal.js';
-import { AsSent, Omittable } from '../../common/validation.js';
+import { AsSent, DateFromText, FlagFromText, MaxJsonBytes, Omittable } from '../../common/validation.js';
 import { RESOURCES, type QuotaEntity, type Resource } from '../quota.entity.js';
 import type { TenantOverview } from '../tenants.repository.js';
 import { ResourceQuotaDto, ResourceQuotasDto } from './quota.dto.js';
 
-/** A tenant beside the person who owns it; a row of the administrator's list. */
-export class TenantSummaryDto {
+/** A tenant with its owner, quotas and usage. */
+export class TenantInfoDto {
   @ApiProperty({ format: 'uuid' })
   tenant_id: string;
   @ApiProperty({ format: 'uuid' })
@@ -19,23 +21,8 @@ export class TenantSummaryDto {
   @ApiProperty({ enum: TENANT_STATUSES })
   status: TenantStatus;
   created_at: Date;
+  /** When its owner signed in last; null is never. */
   last_login: Date | null;
-
-  static summarize(tenant: TenantOverview): TenantSummaryDto {
-    return {
-      tenant_id: tenant.id,
-      user_id: tenant.userId,
-      user_name: tenant.userName,
-      user_email: tenant.userEmail,
-      status: tenant.status,
-      created_at: tenant.createdAt,
-      last_login: tenant.lastLoginAt,
-    };
-  }
-}
-
-/** A tenant with its owner, quotas and usage. */
-export class TenantInfoDto extends TenantSummaryDto {
   quotas: ResourceQuotasDto;
   @ApiProperty({ type: 'object', additionalProperties: true })
   configuration: Record<string, unknown>;
@@ -48,7 +35,13 @@ export class TenantInfoDto extends TenantSummaryDto {
   static from(tenant: TenantOverview, quotas: QuotaEntity[]): TenantInfoDto {
     const resources = quotas.map((quota) => ResourceQuotaDto.from(quota));
     return {
-      ...TenantSummaryDto.summarize(tenant),
+      tenant_id: tenant.id,
+      user_id: tenant.userId,
+      user_name: tenant.userName,
+      user_email: tenant.userEmail,
+      status: tenant.status,
+      created_at: tenant.createdAt,
+      last_login: tenant.lastLoginAt,
       quotas: { quotas: resources },
       configuration: tenant.configuration,
       usage_stats: Object.fromEntries(resources.map((quota) => [quota.resource_type, quota.used])),
@@ -58,7 +51,8 @@ export class TenantInfoDto extends TenantSummaryDto {
 }
 
 export class TenantListDto extends PageInfoDto {
-  tenants: TenantSummaryDto[];
+  tenants: TenantInfoDto[];
+  /** How many match on all pages. */
   total: number;
   skip: number;
 }
@@ -70,17 +64,47 @@ export class ListTenantsQueryDto extends SkipPageQueryDto {
   @IsIn(TENANT_STATUSES)
   status?: TenantStatus;
 
-  /** Part of the owner's e-mail address. */
+  /** Part of the owner's e-mail address, in any case. */
   @Omittable()
   @IsString()
   @MaxLength(255)
   email_contains?: string;
 
-  /** Part of the owner's name. */
+  /** Part of the owner's name, in any case. */
   @Omittable()
   @IsString()
   @MaxLength(255)
   name_contains?: string;
+
+  /** Registered after this time. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  created_after?: Date;
+
+  /** Registered before this time. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  created_before?: Date;
+
+  /** Whose owner signed in after this time; one who never did is in neither half. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  last_login_after?: Date;
+
+  /** Whose owner signed in before this time, and not since. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  last_login_before?: Date;
+
+  /** Only tenants that are at a limit or beyond one (what is reserved counts), or only those that are at none. Calls an hour, which come back by themselves, are left out. */
+  @Omittable()
+  @FlagFromText()
+  @IsBoolean()
+  over_quota?: boolean;
 }
 
 export class QuotaChangeDto {
@@ -88,7 +112,8 @@ export class QuotaChangeDto {
   @IsIn(RESOURCES)
   resource_type: Resource;
 
-  /** Null is unlimited; in MiB for `storage_mb`. */
+  /** Null is unlimited; in MiB for `storage_mb`. What is in use already stays when it is more. */
+  @ApiPropertyOptional({ type: 'integer', nullable: true, minimum: 0, maximum: 1_000_000_000 })
   @IsOptional()
   @ValidateIf((change: QuotaChangeDto) => change.limit !== null)
   @IsInt()
@@ -96,6 +121,7 @@ export class QuotaChangeDto {
   @Max(1_000_000_000)
   limit?: number | null;
 
+  /** Per cent of the limit from which the tenant is warned. */
   @Omittable()
   @IsInt()
   @Min(1)
@@ -109,16 +135,21 @@ export class UpdateTenantDto {
   @IsIn(TENANT_STATUSES)
   status?: TenantStatus;
 
+  /** Each resource once; what is not named stays as it is. */
+  @ApiPropertyOptional({ type: [QuotaChangeDto], example: [{ resource_type: 'documents', limit: 5000, warning_threshold: 80 }] })
   @Omittable()
   @IsArray()
-  @ArrayMaxSize(20)
+  @ArrayMaxSize(RESOURCES.length)
+  @ArrayUnique(({ resource_type }: QuotaChangeDto) => resource_type, { message: 'each resource_type may be named once' })
   @ValidateNested({ each: true })
   @Type(() => QuotaChangeDto)
   quotas?: QuotaChangeDto[];
 
+  /** Replaces what was there; at most 16 KiB as JSON. */
   @ApiPropertyOptional({ type: 'object', additionalProperties: true })
   @Omittable()
   @AsSent()
   @IsObject()
+  @MaxJsonBytes(16_384)
   metadata?: Record<string, unknown>;
 }
