@@ -1,13 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { Cursors, pageOf } from '../common/pagination.js';
+import { isWorkingTenant } from '../common/principal.js';
 import { TenantChanges } from '../events/tenant-changes.js';
-import { Transactions, type AnyTx } from '../persistence/transactions.js';
+import { Transactions, type AnyTx, type SystemTx } from '../persistence/transactions.js';
 import { TenantInfoDto, type ListTenantsQueryDto, type QuotaChangeDto, type TenantListDto, type UpdateTenantDto } from './dto/tenant.dto.js';
 import { BYTES_PER_MIB, RESOURCES } from './quota.entity.js';
 import { QuotasRepository } from './quotas.repository.js';
 import { TenantNotFound } from './tenancy.errors.js';
 import { TenantsRepository, type TenantFilter } from './tenants.repository.js';
 import { TenantsService, withCalls } from './tenants.service.js';
+
+type WithdrawalListener = (tx: SystemTx, tenantId: string) => Promise<void>;
 
 function filterOf(query: ListTenantsQueryDto): TenantFilter {
   return {
@@ -30,6 +33,8 @@ function inLockingOrder(changes: readonly QuotaChangeDto[]): QuotaChangeDto[] {
 /** All tenants, as the administrator sees and changes them. */
 @Injectable()
 export class TenantAdministration {
+  private readonly listeners: WithdrawalListener[] = [];
+
   constructor(
     private readonly transactions: Transactions,
     private readonly repository: TenantsRepository,
@@ -38,6 +43,11 @@ export class TenantAdministration {
     private readonly changes: TenantChanges,
     private readonly cursors: Cursors,
   ) {}
+
+  /** Called in the transaction that stops a tenant from working, before it does: who must not lose it throws. */
+  onWithdrawal(listener: WithdrawalListener): void {
+    this.listeners.push(listener);
+  }
 
   async list(query: ListTenantsQueryDto): Promise<TenantListDto> {
     const filter = filterOf(query);
@@ -60,11 +70,12 @@ export class TenantAdministration {
     return this.transactions.forSystem((tx) => this.tenants.describe(tx, tenantId, calls));
   }
 
-  /** @throws TenantNotFound */
+  /** @throws TenantNotFound, and what a withdrawal is refused with */
   async update(tenantId: string, dto: UpdateTenantDto): Promise<TenantInfoDto> {
     const { status, metadata } = dto;
     const calls = await this.tenants.callsOf(tenantId);
     return this.changes.behindFenceAsSystem(tenantId, async (tx) => {
+      if (status !== undefined && !isWorkingTenant(status)) for (const listener of this.listeners) await listener(tx, tenantId);
       const found = await this.repository.update(tx, tenantId, { status, metadata });
       if (!found) throw new TenantNotFound();
       for (const change of inLockingOrder(dto.quotas ?? [])) await this.changeQuota(tx, tenantId, change);

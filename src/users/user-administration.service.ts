@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Cursors, pageOf } from '../common/pagination.js';
 import { TenantChanges } from '../events/tenant-changes.js';
 import { Transactions, type SystemTx } from '../persistence/transactions.js';
+import { TenantAdministration } from '../tenancy/tenant-administration.service.js';
 import { AdminUserDto, type ListUsersQueryDto, type UpdateStandingDto, type UserListDto } from './dto/user.dto.js';
 import { LastAdministrator, UserNotFound } from './users.errors.js';
 import type { UserEntity } from './user.entity.js';
@@ -23,6 +24,11 @@ function filterOf(query: ListUsersQueryDto): UserFilter {
   };
 }
 
+/** Somebody has to be left who could undo it. @throws LastAdministrator */
+function requireOneBut(administrators: readonly Pick<UserEntity, 'id' | 'tenantId'>[], isGoing: (administrator: Pick<UserEntity, 'id' | 'tenantId'>) => boolean): void {
+  if (administrators.length > 0 && administrators.every(isGoing)) throw new LastAdministrator();
+}
+
 /** The people of all tenants, as the administrator sees and changes them. */
 @Injectable()
 export class UserAdministration {
@@ -33,7 +39,10 @@ export class UserAdministration {
     private readonly users: UsersRepository,
     private readonly changes: TenantChanges,
     private readonly cursors: Cursors,
-  ) {}
+    tenants: TenantAdministration,
+  ) {
+    tenants.onWithdrawal(async (tx, tenantId) => requireOneBut(await users.lockAdministrators(tx), (administrator) => administrator.tenantId === tenantId));
+  }
 
   /** Called in the transaction that changes somebody's role or activity: what was granted on the old standing ends with it. */
   onStandingChange(listener: StandingListener): void {
@@ -64,10 +73,9 @@ export class UserAdministration {
       const administrators = await this.users.lockAdministrators(tx);
       const user = await this.find(tx, id);
       const after = { role: dto.role ?? user.role, isActive: dto.is_active ?? user.isActive };
-      const isDismissed = administrators.includes(id) && !(after.role === 'ADMIN' && after.isActive);
-      if (isDismissed && administrators.length === 1) throw new LastAdministrator();
+      if (after.role !== 'ADMIN' || !after.isActive) requireOneBut(administrators, (administrator) => administrator.id === id);
       if (after.role !== user.role || after.isActive !== user.isActive) {
-        await this.users.update(tx, tenantId, id, after);
+        await this.users.update(tx, tenantId, id, { role: dto.role, isActive: dto.is_active });
         for (const listener of this.listeners) await listener(tx, user);
       }
       return AdminUserDto.ofAnyTenant(await this.find(tx, id));

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { TenancyModule } from '../tenancy/tenancy.module.js';
 import { UserEntity } from './user.entity.js';
 import { UserSettingsEntity } from './user-settings.entity.js';
 import { UserAdministration } from './user-administration.service.js';
@@ -7,7 +8,7 @@ import { UsersRepository } from './users.repository.js';
 import { UsersService } from './users.service.js';
 
 @Module({
-  imports: [TypeOrmModule.forFeature([UserEntity, UserSettingsEntity])],
+  imports: [TenancyModule, TypeOrmModule.forFeature([UserEntity, UserSettingsEntity])],
   providers: [UsersRepository, UsersService, UserAdministration],
   exports: [UsersService, UserAdministration],
 })

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { SelectQueryBuilder } from 'typeorm';
 import type { AnyTx, SystemTx, TenantTx } from '../persistence/transactions.js';
-import type { Role } from '../common/principal.js';
+import { isWorkingTenant, TENANT_STATUSES, type Role } from '../common/principal.js';
 import { UserEntity } from './user.entity.js';
 import { UserSettingsEntity } from './user-settings.entity.js';
 
@@ -86,10 +86,14 @@ export class UsersRepository {
     return this.matching(tx, filter).getCount();
   }
 
-  /** Locks the working administrators in one order, so that of two who dismiss each other at once the second sees what the first has done. */
-  async lockAdministrators(tx: SystemTx): Promise<string[]> {
-    const rows = await tx.manager.query<{ id: string }[]>(`SELECT id FROM users WHERE role = 'ADMIN' AND is_active ORDER BY id FOR UPDATE`);
-    return rows.map(({ id }) => id);
+  /** Locks the administrators in one order, so that of two who dismiss each other at once the second sees what the first has done, and answers those whose tenant works. */
+  async lockAdministrators(tx: SystemTx): Promise<Pick<UserEntity, 'id' | 'tenantId'>[]> {
+    await tx.manager.query(`SELECT FROM users WHERE role = 'ADMIN' AND is_active ORDER BY id FOR UPDATE`);
+    // A statement of its own: the one that waits for a lock still sees the other tables as they were before.
+    return tx.manager.query(
+      `SELECT u.id, u.tenant_id AS "tenantId" FROM users u JOIN tenants t ON t.id = u.tenant_id WHERE u.role = 'ADMIN' AND u.is_active AND t.status = ANY ($1)`,
+      [TENANT_STATUSES.filter(isWorkingTenant)],
+    );
   }
 
   async administratorExists(tx: SystemTx): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ApiClient } from '../support/api-client.js';
-import { administrator, createTenant, ingestText, type Tenant } from '../support/factories.js';
+import { administrator, changeStanding, createTenant, ingestText, signIn, PASSWORD, type Tenant } from '../support/factories.js';
 import { quotasOf, setLimits } from '../support/quotas.js';
 import { TestApp } from '../support/test-app.js';
 
@@ -78,5 +78,44 @@ describe('what the administrator changes of a tenant', () => {
     }
     expect(changed).toEqual(Array(10).fill(200));
     expect((await texts).map(({ status }) => status)).toEqual(Array(40).fill(202));
+  });
+
+  describe('who is the last administrator', () => {
+    let own: { tenantId: string; userId: string };
+
+    beforeEach(async () => {
+      const { body } = await admin.get('/api/v1/tenant/info');
+      own = { tenantId: body.tenant_id, userId: body.user_id };
+    });
+
+    it.each(['suspended', 'inactive'])('may not be made %s', async (status) => {
+      expect(await admin.patch(`/admin/tenants/${own.tenantId}`, { status, metadata: { gone: true } })).toMatchObject({ status: 409, body: { code: 'last_administrator' } });
+      expect((await admin.get(`/admin/tenants/${own.tenantId}`)).body).toMatchObject({ status: 'active', metadata: {} });
+      expect((await admin.patch(`/admin/tenants/${own.tenantId}`, { status: 'trial' })).status).toBe(200);
+      expect((await admin.patch(`/admin/tenants/${own.tenantId}`, { status: 'active' })).status).toBe(200);
+    });
+
+    it('is who is left when the tenant of every other is suspended', async () => {
+      await changeStanding(admin, tenant.userId, { role: 'ADMIN' });
+      expect((await change({ status: 'suspended' })).status).toBe(200);
+      expect(await admin.patch(`/admin/users/${own.userId}`, { role: 'USER' })).toMatchObject({ status: 409, body: { code: 'last_administrator' } });
+      expect(await admin.patch(`/admin/tenants/${own.tenantId}`, { status: 'suspended' })).toMatchObject({ status: 409 });
+      // The other one may go: it could do nothing anyway.
+      await changeStanding(admin, tenant.userId, { role: 'USER' });
+    });
+
+    it('is not both of two who suspend each other at once', async () => {
+      for (let round = 0; round < 3; round++) {
+        await changeStanding(admin, tenant.userId, { role: 'ADMIN' });
+        const other = server.anonymous.asUser(await signIn(server.anonymous, tenant.email, PASSWORD));
+        const answers = await Promise.all([change({ status: 'suspended' }), other.patch(`/admin/users/${own.userId}`, { is_active: false })]);
+        const left = await server.database.query<{ id: string }>(`SELECT u.id FROM users u JOIN tenants t ON t.id = u.tenant_id WHERE role = 'ADMIN' AND is_active AND status = 'active'`);
+        expect(left).toHaveLength(1);
+        expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+        await server.database.query(`UPDATE users SET is_active = true, role = CASE id WHEN $1 THEN 'ADMIN' ELSE 'USER' END`, [own.userId]);
+        await server.database.query(`UPDATE tenants SET status = 'active'`);
+        admin = await administrator(server);
+      }
+    });
   });
 });
