@@ -17,7 +17,7 @@ export class AdminTenantsController {
     private readonly purge: TenantPurge,
   ) {}
 
-  /** Lists all tenants, newest first. */
+  /** Lists all tenants with their quotas and usage, newest first. */
   @Get()
   list(@Query() query: ListTenantsQueryDto): Promise<TenantListDto> {
     return this.tenants.list(query);

@@ -4,6 +4,7 @@ import { DocumentsModule } from '../documents/documents.module.js';
 import { JobRegistry } from '../jobs/job-registry.js';
 import { TenancyModule } from '../tenancy/tenancy.module.js';
 import { UsersModule } from '../users/users.module.js';
+import { AdminJobsController } from './admin-jobs.controller.js';
 import { AdminTenantsController } from './admin-tenants.controller.js';
 import { AdminUsersController } from './admin-users.controller.js';
 import { TenantPurgeHandler } from './tenant-purge.handler.js';
@@ -15,7 +16,7 @@ import { TenantStores } from './tenant-stores.service.js';
 /** What the operator of the whole installation sees and does. */
 @Module({
   imports: [TenancyModule, UsersModule, DatabasesModule, DocumentsModule],
-  controllers: [AdminTenantsController, AdminUsersController],
+  controllers: [AdminJobsController, AdminTenantsController, AdminUsersController],
   providers: [TenantPurge, TenantPurgeHandler, TenantRowsRepository, TenantRows, TenantStores],
 })
 export class AdminModule {

@@ -1,11 +1,13 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { IsInt, IsString, Max, MaxLength, Min } from 'class-validator';
+import { ApiPropertyOptional } from '@nestjs/swagger';
+import { IsBoolean, IsInt, IsString, Max, MaxLength, Min } from 'class-validator';
 import { InvalidCursor } from './request-errors.js';
-import { NumberFromText, Omittable } from './validation.js';
+import { FlagFromText, NumberFromText, Omittable } from './validation.js';
 
 /** The query of every list: newest first, one page of `limit` rows at a time. */
 export class PageQueryDto {
   /** Rows in a page. */
+  @ApiPropertyOptional({ type: 'integer', default: 50 })
   @Omittable()
   @NumberFromText()
   @IsInt()
@@ -23,12 +25,23 @@ export class PageQueryDto {
 /** For the lists that MoRAG's clients page by number. */
 export class SkipPageQueryDto extends PageQueryDto {
   /** Rows to pass over; prefer `cursor`, which does not slow down with depth. */
+  @ApiPropertyOptional({ type: 'integer', default: 0 })
   @Omittable()
   @NumberFromText()
   @IsInt()
   @Min(0)
   @Max(1_000_000)
   skip: number = 0;
+}
+
+/** For the lists that count only when they are asked to. */
+export class CountedPageQueryDto extends PageQueryDto {
+  /** Whether to answer `total` as well; counting reads every row that matches. */
+  @ApiPropertyOptional({ default: false })
+  @Omittable()
+  @FlagFromText()
+  @IsBoolean()
+  include_total: boolean = false;
 }
 
 /** Rows of one page, and the id of its last row where another page follows. Ids are UUIDv7, so their order is the order of creation. */
@@ -49,6 +62,11 @@ export class PageInfoDto {
   /** Give it back as `cursor` to read on; null on the last page. */
   next_cursor: string | null;
   has_more: boolean;
+}
+
+export class CountedPageInfoDto extends PageInfoDto {
+  /** How many match on all pages; only with `include_total`. */
+  total?: number;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Config } from '../config/config.js';
+import { JobAdministration } from './job-administration.service.js';
 import { JobEntity } from './job.entity.js';
 import { JobRegistry } from './job-registry.js';
 import { JobsController } from './jobs.controller.js';
@@ -26,9 +27,10 @@ export class JobsModule {
         JobsService,
         QueueEntriesRepository,
         JobsRemoval,
+        JobAdministration,
         JobsWorker,
       ],
-      exports: [JobRegistry, JobsService, JobsRemoval, JobsWorker],
+      exports: [JobRegistry, JobsService, JobsRemoval, JobAdministration, JobsWorker],
     };
   }
 }

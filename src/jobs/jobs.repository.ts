@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import type { TenantTx } from '../persistence/transactions.js';
+import type { SelectQueryBuilder } from 'typeorm';
+import type { AnyTx, SystemTx, TenantTx } from '../persistence/transactions.js';
 import { JobEntity, type JobError, type JobStatus } from './job.entity.js';
 import type { JobLease } from './job-handler.js';
+import { idsMadeWithin } from './id-range.js';
 
 /** A job beside the document it works on. */
 export interface JobWithDocument {
@@ -14,6 +16,19 @@ export interface JobFilter {
   status?: JobStatus;
   documentId?: string;
   databaseIds: readonly string[] | null;
+}
+
+/** Of all tenants. */
+export interface AnyJobFilter extends Omit<JobFilter, 'databaseIds'> {
+  tenantId?: string;
+  type?: string;
+  createdAfter?: Date;
+  createdBefore?: Date;
+}
+
+export interface JobPage {
+  limit: number;
+  before: string | null;
 }
 
 @Injectable()
@@ -66,25 +81,66 @@ export class JobsRepository {
   }
 
   async findById(tx: TenantTx, id: string, databaseIds: readonly string[] | null): Promise<JobWithDocument | null> {
-    const [found] = await this.listNewestFirst(tx, { databaseIds }, { limit: 1, before: null, id });
-    return found ?? null;
+    const query = this.ofTenant(tx, { databaseIds }).andWhere('job.id = :id', { id });
+    return (await this.read(query))[0] ?? null;
   }
 
-  async listNewestFirst(tx: TenantTx, filter: JobFilter, page: { limit: number; before: string | null; id?: string }): Promise<JobWithDocument[]> {
+  listNewestFirst(tx: TenantTx, filter: JobFilter, page: JobPage): Promise<JobWithDocument[]> {
+    return this.readPage(this.ofTenant(tx, filter), page);
+  }
+
+  count(tx: TenantTx, filter: JobFilter): Promise<number> {
+    return this.countOf(this.ofTenant(tx, filter));
+  }
+
+  listOfAnyTenant(tx: SystemTx, filter: AnyJobFilter, page: JobPage): Promise<JobWithDocument[]> {
+    return this.readPage(this.ofAnyTenant(tx, filter), page);
+  }
+
+  countOfAnyTenant(tx: SystemTx, filter: AnyJobFilter): Promise<number> {
+    return this.countOf(this.ofAnyTenant(tx, filter));
+  }
+
+  private ofTenant(tx: TenantTx, filter: JobFilter): SelectQueryBuilder<JobEntity> {
+    const query = this.matching(tx, { ...filter, tenantId: tx.tenantId });
+    if (filter.databaseIds) query.andWhere('document.database_id = ANY (:databaseIds)', { databaseIds: filter.databaseIds });
+    return query;
+  }
+
+  /** A range of times is a range of ids as well, which every index ends with: so it narrows each of them, in the order of the list. */
+  private ofAnyTenant(tx: SystemTx, filter: AnyJobFilter): SelectQueryBuilder<JobEntity> {
+    const query = this.matching(tx, filter);
+    const { from, to } = idsMadeWithin(filter.createdAfter, filter.createdBefore);
+    if (filter.type !== undefined) query.andWhere('job.type = :type', { type: filter.type });
+    if (filter.createdAfter) query.andWhere('job.created_at > :createdAfter AND job.id >= :from', { createdAfter: filter.createdAfter, from });
+    if (filter.createdBefore) query.andWhere('job.created_at < :createdBefore AND job.id < :to', { createdBefore: filter.createdBefore, to });
+    return query;
+  }
+
+  private matching(tx: AnyTx, filter: AnyJobFilter): SelectQueryBuilder<JobEntity> {
     const query = tx.manager
       .createQueryBuilder(JobEntity, 'job')
-      .leftJoin('documents', 'document', 'document.tenant_id = job.tenant_id AND document.id = job.document_id')
-      .addSelect(['document.name', 'document.type'])
-      .where('job.tenant_id = :tenantId', { tenantId: tx.tenantId })
-      .orderBy('job.id', 'DESC')
-      .limit(page.limit);
-    if (page.id !== undefined) query.andWhere('job.id = :id', { id: page.id });
-    if (page.before !== null) query.andWhere('job.id < :before', { before: page.before });
+      .leftJoin('documents', 'document', 'document.tenant_id = job.tenant_id AND document.id = job.document_id');
+    if (filter.tenantId !== undefined) query.andWhere('job.tenant_id = :tenantId', { tenantId: filter.tenantId });
     if (filter.status) query.andWhere('job.status = :status', { status: filter.status });
     if (filter.documentId !== undefined) query.andWhere('job.document_id = :documentId', { documentId: filter.documentId });
-    if (filter.databaseIds) query.andWhere('document.database_id = ANY (:databaseIds)', { databaseIds: filter.databaseIds });
-    const { entities, raw } = await query.getRawAndEntities<{ document_name: string | null; document_type: string | null }>();
+    return query;
+  }
+
+  private readPage(query: SelectQueryBuilder<JobEntity>, page: JobPage): Promise<JobWithDocument[]> {
+    if (page.before !== null) query.andWhere('job.id < :before', { before: page.before });
+    return this.read(query.orderBy('job.id', 'DESC').limit(page.limit));
+  }
+
+  private async read(query: SelectQueryBuilder<JobEntity>): Promise<JobWithDocument[]> {
+    const { entities, raw } = await query.addSelect(['document.name', 'document.type']).getRawAndEntities<{ document_name: string | null; document_type: string | null }>();
     return entities.map((job, row) => ({ job, documentName: raw[row]?.document_name ?? null, documentType: raw[row]?.document_type ?? null }));
+  }
+
+  /** Not `getCount`, which would sort all ids to count each once: the join adds no row. */
+  private async countOf(query: SelectQueryBuilder<JobEntity>): Promise<number> {
+    const counted = await query.select('count(*)', 'total').getRawOne<{ total: string }>();
+    return Number(counted?.total ?? 0);
   }
 
   /** Changes the job only while this attempt is the current one: the late write of a worker that lost it changes nothing. */

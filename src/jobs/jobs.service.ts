@@ -75,12 +75,15 @@ export class JobsService {
     const filter = { status: query.status, documentId: query.document_id, databaseIds: principal.databaseIds };
     const scope = `jobs ${principal.tenantId} ${JSON.stringify(filter)}`;
     const before = this.cursors.decode(query.cursor, scope);
-    const rows = await this.transactions.forTenant(principal.tenantId, (tx) => this.jobs.listNewestFirst(tx, filter, { limit: query.limit + 1, before }));
+    const { rows, counted } = await this.transactions.forTenant(principal.tenantId, async (tx) => ({
+      rows: await this.jobs.listNewestFirst(tx, filter, { limit: query.limit + 1, before }),
+      counted: query.include_total ? { total: await this.jobs.count(tx, filter) } : {},
+    }));
     const page = pageOf(
       rows.map((row) => JobDto.from(row)),
       query.limit,
     );
-    return { jobs: page.rows, ...this.cursors.pageInfo(page, query.limit, scope) };
+    return { jobs: page.rows, ...counted, ...this.cursors.pageInfo(page, query.limit, scope) };
   }
 
   async get(principal: Principal, id: string): Promise<JobDto> {

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { In } from 'typeorm';
 import type { AnyTx, TenantTx } from '../persistence/transactions.js';
 import { DEFAULT_LIMITS, QuotaEntity, RESOURCES, type Resource } from './quota.entity.js';
 
@@ -38,6 +39,11 @@ export class QuotasRepository {
 
   list(tx: AnyTx, tenantId: string): Promise<QuotaEntity[]> {
     return tx.manager.find(QuotaEntity, { where: { tenantId }, order: { resource: 'ASC' } });
+  }
+
+  /** Of all these tenants in one statement. */
+  listOf(tx: AnyTx, tenantIds: readonly string[]): Promise<QuotaEntity[]> {
+    return tx.manager.find(QuotaEntity, { where: { tenantId: In(tenantIds) }, order: { resource: 'ASC' } });
   }
 
   findOne(tx: TenantTx, resource: Resource): Promise<QuotaEntity | null> {

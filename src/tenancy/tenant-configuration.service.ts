@@ -60,7 +60,7 @@ export class TenantConfigurationService {
   }
 
   /** @throws TenantNotFound */
-  async describe(tx: AnyTx, tenantId: string, databaseIds: readonly string[] | null): Promise<TenantConfigurationDto> {
+  private async describe(tx: AnyTx, tenantId: string, databaseIds: readonly string[] | null): Promise<TenantConfigurationDto> {
     return TenantConfigurationDto.from(await this.find(tx, tenantId), databaseIds);
   }
 

@@ -2,10 +2,11 @@ import { Injectable } from '@nestjs/common';
 import { IsNull, type QueryDeepPartialEntity } from 'typeorm';
 import type { TenantStatus } from '../common/principal.js';
 import type { AnyTx, SystemTx } from '../persistence/transactions.js';
+import type { ConfigurationRow } from './tenant-configuration.repository.js';
 import { TenantEntity } from './tenant.entity.js';
 
-/** A tenant beside the person who owns it. */
-export interface TenantOverview {
+/** A tenant beside the person who owns it, and its configuration. */
+export interface TenantOverview extends ConfigurationRow {
   id: string;
   status: TenantStatus;
   metadata: Record<string, unknown>;
@@ -21,6 +22,11 @@ export interface TenantFilter {
   status?: TenantStatus;
   emailContains?: string;
   nameContains?: string;
+  createdAfter?: Date;
+  createdBefore?: Date;
+  lastLoginAfter?: Date;
+  lastLoginBefore?: Date;
+  isOverQuota?: boolean;
 }
 
 export interface TenantPage {
@@ -30,19 +36,29 @@ export interface TenantPage {
 }
 
 const OVERVIEW = `SELECT t.id, t.status, t.metadata, t.created_at AS "createdAt", t.purge_requested_at AS "purgeRequestedAt", u.id AS "userId",
-  u.name AS "userName", u.email AS "userEmail", u.last_login_at AS "lastLoginAt"
-  FROM tenants t JOIN users u ON u.tenant_id = t.id`;
+  u.name AS "userName", u.email AS "userEmail", u.last_login_at AS "lastLoginAt", t.configuration AS stored, d.collection_name AS "defaultCollectionName"
+  FROM tenants t JOIN users u ON u.tenant_id = t.id LEFT JOIN databases d ON d.tenant_id = t.id AND d.id = (t.configuration ->> 'defaultDatabaseId')::uuid`;
 
-function conditions(filter: TenantFilter): { where: string; values: unknown[] } {
+/** Calls an hour are counted in a window and not in the row, which knows nothing of them. */
+const OVER_QUOTA = `EXISTS (SELECT FROM tenant_quotas q WHERE q.tenant_id = t.id AND q.resource <> 'api_calls_per_hour' AND q.used + q.reserved >= q.hard_limit)`;
+
+function conditions(filter: TenantFilter, before: string | null): { where: string; values: unknown[] } {
   const values: unknown[] = [];
   const clauses: string[] = [];
-  const add = (clause: (placeholder: string) => string, value: unknown): void => {
+  const add = (value: unknown, clause: (placeholder: string) => string): void => {
+    if (value === undefined || value === null) return;
     values.push(value);
     clauses.push(clause(`$${values.length}`));
   };
-  if (filter.status !== undefined) add((p) => `t.status = ${p}`, filter.status);
-  if (filter.emailContains !== undefined) add((p) => `position(lower(${p}) in u.email_key) > 0`, filter.emailContains);
-  if (filter.nameContains !== undefined) add((p) => `position(lower(${p}) in lower(u.name)) > 0`, filter.nameContains);
+  add(filter.status, (p) => `t.status = ${p}`);
+  add(filter.emailContains?.normalize('NFKC').toLowerCase(), (p) => `position(${p} in u.email_key) > 0`);
+  add(filter.nameContains, (p) => `position(lower(${p}) in lower(u.name)) > 0`);
+  add(filter.createdAfter, (p) => `t.created_at > ${p}`);
+  add(filter.createdBefore, (p) => `t.created_at < ${p}`);
+  add(filter.lastLoginAfter, (p) => `u.last_login_at > ${p}`);
+  add(filter.lastLoginBefore, (p) => `u.last_login_at < ${p}`);
+  if (filter.isOverQuota !== undefined) clauses.push(filter.isOverQuota ? OVER_QUOTA : `NOT ${OVER_QUOTA}`);
+  add(before, (p) => `t.id < ${p}`);
   return { where: ['true', ...clauses].join(' AND '), values };
 }
 
@@ -57,18 +73,16 @@ export class TenantsRepository {
     return rows[0] ?? null;
   }
 
-  async listNewestFirst(tx: AnyTx, filter: TenantFilter, page: TenantPage): Promise<{ rows: TenantOverview[]; total: number }> {
-    const { where, values } = conditions(filter);
-    const [next, skip, limit] = [1, 2, 3].map((at) => `$${values.length + at}`);
-    const rows = await tx.manager.query<TenantOverview[]>(
-      `${OVERVIEW} WHERE ${where} AND (${next}::uuid IS NULL OR t.id < ${next}) ORDER BY t.id DESC OFFSET ${skip} LIMIT ${limit}`,
-      [...values, page.before, page.skip, page.limit],
-    );
-    const counted = await tx.manager.query<{ total: string }[]>(
-      `SELECT count(*) AS total FROM tenants t JOIN users u ON u.tenant_id = t.id WHERE ${where}`,
-      values,
-    );
-    return { rows, total: Number(counted[0]?.total ?? 0) };
+  async listNewestFirst(tx: AnyTx, filter: TenantFilter, { skip, limit, before }: TenantPage): Promise<TenantOverview[]> {
+    const { where, values } = conditions(filter, before);
+    const at = values.length;
+    return tx.manager.query<TenantOverview[]>(`${OVERVIEW} WHERE ${where} ORDER BY t.id DESC OFFSET $${at + 1} LIMIT $${at + 2}`, [...values, skip, limit]);
+  }
+
+  async count(tx: AnyTx, filter: TenantFilter): Promise<number> {
+    const { where, values } = conditions(filter, null);
+    const rows = await tx.manager.query<{ total: string }[]>(`SELECT count(*) AS total FROM tenants t JOIN users u ON u.tenant_id = t.id WHERE ${where}`, values);
+    return Number(rows[0]?.total ?? 0);
   }
 
   /** Changes a tenant that is to stay. */

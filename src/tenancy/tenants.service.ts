@@ -3,13 +3,16 @@ import type { Principal } from '../common/principal.js';
 import { Transactions, type AnyTx } from '../persistence/transactions.js';
 import { RateLimits, tenantSubject } from '../rate-limits/rate-limits.js';
 import { ResourceQuotaDto, type ResourceQuotasDto } from './dto/quota.dto.js';
-import type { UpdateTenantConfigurationDto } from './dto/tenant-configuration.dto.js';
 import { TenantInfoDto } from './dto/tenant.dto.js';
 import type { QuotaEntity } from './quota.entity.js';
 import { QuotasRepository } from './quotas.repository.js';
-import { TenantConfigurationService } from './tenant-configuration.service.js';
 import { TenantNotFound } from './tenancy.errors.js';
 import { TenantsRepository } from './tenants.repository.js';
+
+/** Calls are counted in a window and not in the row. */
+export function withCalls(quotas: readonly QuotaEntity[], calls: number): QuotaEntity[] {
+  return quotas.map((quota) => (quota.resource === 'api_calls_per_hour' ? { ...quota, used: calls } : quota));
+}
 
 /** Tenants as they see themselves. */
 @Injectable()
@@ -18,7 +21,6 @@ export class TenantsService {
     private readonly transactions: Transactions,
     private readonly tenants: TenantsRepository,
     private readonly quotas: QuotasRepository,
-    private readonly configuration: TenantConfigurationService,
     private readonly rateLimits: RateLimits,
   ) {}
 
@@ -39,7 +41,7 @@ export class TenantsService {
     return { quotas: quotas.map((quota) => ResourceQuotaDto.from(quota)) };
   }
 
-  /** Calls are counted in a window, not in the row; asked for before a transaction, because the window may be in Redis. */
+  /** Asked for outside a transaction, because the window may be in Redis. */
   async callsOf(tenantId: string): Promise<number> {
     return this.rateLimits.used(tenantId, tenantSubject(tenantId));
   }
@@ -51,16 +53,10 @@ export class TenantsService {
   async describe(tx: AnyTx, tenantId: string, calls: number, databaseIds: readonly string[] | null = null): Promise<TenantInfoDto> {
     const tenant = await this.tenants.findOverview(tx, tenantId);
     if (!tenant) throw new TenantNotFound();
-    return TenantInfoDto.from(tenant, await this.readQuotas(tx, tenantId, calls), await this.configuration.describe(tx, tenantId, databaseIds));
-  }
-
-  /** As the installation, which knows of every database. @throws as `TenantConfigurationService.change` */
-  configure(tx: AnyTx, tenantId: string, dto: UpdateTenantConfigurationDto): Promise<void> {
-    return this.configuration.change(tx, tenantId, { databaseIds: null }, dto);
+    return TenantInfoDto.from(tenant, await this.readQuotas(tx, tenantId, calls), databaseIds);
   }
 
   private async readQuotas(tx: AnyTx, tenantId: string, calls: number): Promise<QuotaEntity[]> {
-    const quotas = await this.quotas.list(tx, tenantId);
-    return quotas.map((quota) => (quota.resource === 'api_calls_per_hour' ? { ...quota, used: calls } : quota));
+    return withCalls(await this.quotas.list(tx, tenantId), calls);
   }
 }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import type { SelectQueryBuilder } from 'typeorm';
 import type { AnyTx, SystemTx, TenantTx } from '../persistence/transactions.js';
-import type { Role } from '../common/principal.js';
+import { isWorkingTenant, TENANT_STATUSES, type Role } from '../common/principal.js';
 import { UserEntity } from './user.entity.js';
 import { UserSettingsEntity } from './user-settings.entity.js';
 
@@ -14,6 +15,10 @@ export interface UserFilter {
   isActive?: boolean;
   emailContains?: string;
   nameContains?: string;
+  createdAfter?: Date;
+  createdBefore?: Date;
+  lastLoginAfter?: Date;
+  lastLoginBefore?: Date;
 }
 
 export interface UserPage {
@@ -72,19 +77,23 @@ export class UsersRepository {
   }
 
   listNewestFirst(tx: SystemTx, filter: UserFilter, page: UserPage): Promise<UserEntity[]> {
-    const query = tx.manager.createQueryBuilder(UserEntity, 'u').orderBy('u.id', 'DESC').limit(page.limit);
+    const query = this.matching(tx, filter).orderBy('u.id', 'DESC').limit(page.limit);
     if (page.before !== null) query.andWhere('u.id < :before', { before: page.before });
-    if (filter.role) query.andWhere('u.role = :role', { role: filter.role });
-    if (filter.isActive !== undefined) query.andWhere('u.is_active = :isActive', { isActive: filter.isActive });
-    if (filter.emailContains) query.andWhere('position(lower(:email) in u.email_key) > 0', { email: filter.emailContains });
-    if (filter.nameContains) query.andWhere('position(lower(:name) in lower(u.name)) > 0', { name: filter.nameContains });
     return query.getMany();
   }
 
-  /** Locks the working administrators in one order, so that of two who dismiss each other at once the second sees what the first has done. */
-  async lockAdministrators(tx: SystemTx): Promise<string[]> {
-    const rows = await tx.manager.query<{ id: string }[]>(`SELECT id FROM users WHERE role = 'ADMIN' AND is_active ORDER BY id FOR UPDATE`);
-    return rows.map(({ id }) => id);
+  count(tx: SystemTx, filter: UserFilter): Promise<number> {
+    return this.matching(tx, filter).getCount();
+  }
+
+  /** Locks the administrators in one order, so that of two who dismiss each other at once the second sees what the first has done, and answers those whose tenant works. */
+  async lockAdministrators(tx: SystemTx): Promise<Pick<UserEntity, 'id' | 'tenantId'>[]> {
+    await tx.manager.query(`SELECT FROM users WHERE role = 'ADMIN' AND is_active ORDER BY id FOR UPDATE`);
+    // A statement of its own: the one that waits for a lock still sees the other tables as they were before.
+    return tx.manager.query(
+      `SELECT u.id, u.tenant_id AS "tenantId" FROM users u JOIN tenants t ON t.id = u.tenant_id WHERE u.role = 'ADMIN' AND u.is_active AND t.status = ANY ($1)`,
+      [TENANT_STATUSES.filter(isWorkingTenant)],
+    );
   }
 
   findOfTenant(tx: SystemTx, tenantId: string): Promise<UserEntity[]> {
@@ -93,5 +102,18 @@ export class UsersRepository {
 
   async administratorExists(tx: SystemTx): Promise<boolean> {
     return tx.manager.exists(UserEntity, { where: { role: 'ADMIN' } });
+  }
+
+  private matching(tx: SystemTx, filter: UserFilter): SelectQueryBuilder<UserEntity> {
+    const query = tx.manager.createQueryBuilder(UserEntity, 'u');
+    if (filter.role) query.andWhere('u.role = :role', { role: filter.role });
+    if (filter.isActive !== undefined) query.andWhere('u.is_active = :isActive', { isActive: filter.isActive });
+    if (filter.emailContains) query.andWhere('position(:email in u.email_key) > 0', { email: filter.emailContains });
+    if (filter.nameContains) query.andWhere('position(lower(:name) in lower(u.name)) > 0', { name: filter.nameContains });
+    if (filter.createdAfter) query.andWhere('u.created_at > :createdAfter', { createdAfter: filter.createdAfter });
+    if (filter.createdBefore) query.andWhere('u.created_at < :createdBefore', { createdBefore: filter.createdBefore });
+    if (filter.lastLoginAfter) query.andWhere('u.last_login_at > :lastLoginAfter', { lastLoginAfter: filter.lastLoginAfter });
+    if (filter.lastLoginBefore) query.andWhere('u.last_login_at < :lastLoginBefore', { lastLoginBefore: filter.lastLoginBefore });
+    return query;
   }
 }

@@ -57,6 +57,17 @@ describe('the OpenAPI document', () => {
     expect([...references].filter((name) => !(name in committed.components.schemas))).toEqual([]);
   });
 
+  it('tells of every list how it is paged', () => {
+    const lists = operations.filter(([, { parameters }]) => parameters?.some(({ name }) => name === 'cursor'));
+    expect(lists.map(([name]) => name)).toEqual(expect.arrayContaining(['GET /admin/jobs', 'GET /admin/tenants', 'GET /admin/users', 'GET /api/v1/api-keys', 'GET /api/v1/databases', 'GET /api/v1/documents', 'GET /api/v1/jobs']));
+    for (const [name, { parameters, responses }] of lists) {
+      expect([name, parameters?.find((parameter) => parameter.name === 'limit')]).toMatchObject([name, { required: false, schema: { type: 'integer', default: 50, minimum: 1, maximum: 100 } }]);
+      const { schema } = (responses['200']?.content?.['application/json'] ?? {}) as { schema: { $ref: string } };
+      const answer = committed.components.schemas[schema.$ref.split('/').at(-1)!] as { required: string[] };
+      expect([name, answer.required]).toEqual([name, expect.arrayContaining(['limit', 'next_cursor', 'has_more'])]);
+    }
+  });
+
   it.each(operations)('tells of %s what it does, who may, what to send and how it fails', (name, operation) => {
     expect(operation.summary).toMatch(/\S/);
     expect(operation.tags).toHaveLength(1);

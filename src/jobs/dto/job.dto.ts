@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsUUID } from 'class-validator';
-import { PageInfoDto, PageQueryDto } from '../../common/pagination.js';
+import { CountedPageInfoDto, CountedPageQueryDto } from '../../common/pagination.js';
 import { Omittable } from '../../common/validation.js';
 import { JOB_STATUSES, type JobError, type JobStatus } from '../job.entity.js';
 import type { JobWithDocument } from '../jobs.repository.js';
@@ -59,11 +59,11 @@ export class JobDto {
   }
 }
 
-export class JobListDto extends PageInfoDto {
+export class JobListDto extends CountedPageInfoDto {
   jobs: JobDto[];
 }
 
-export class ListJobsQueryDto extends PageQueryDto {
+export class ListJobsQueryDto extends CountedPageQueryDto {
   /** Only jobs in this state. */
   @ApiPropertyOptional({ enum: JOB_STATUSES })
   @Omittable()

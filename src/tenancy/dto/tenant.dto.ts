@@ -1,16 +1,18 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { ArrayMaxSize, IsArray, IsIn, IsInt, IsObject, IsOptional, IsString, Max, MaxLength, Min, ValidateIf, ValidateNested } from 'class-validator';
+import {
+  ArrayMaxSize, ArrayUnique, IsArray, IsBoolean, IsDate, IsIn, IsInt, IsObject, IsOptional, IsString, Max, MaxLength, Min, ValidateIf, ValidateNested,
+} from 'class-validator';
 import { PageInfoDto, SkipPageQueryDto } from '../../common/pagination.js';
 import { TENANT_STATUSES, type TenantStatus } from '../../common/principal.js';
-import { AsSent, Omittable } from '../../common/validation.js';
+import { AsSent, DateFromText, FlagFromText, MaxJsonBytes, Omittable } from '../../common/validation.js';
 import { RESOURCES, type QuotaEntity, type Resource } from '../quota.entity.js';
 import type { TenantOverview } from '../tenants.repository.js';
 import { ResourceQuotaDto, ResourceQuotasDto } from './quota.dto.js';
 import { TenantConfigurationDto, UpdateTenantConfigurationDto } from './tenant-configuration.dto.js';
 
-/** A tenant beside the person who owns it; a row of the administrator's list. */
-export class TenantSummaryDto {
+/** A tenant with its owner, quotas and usage. */
+export class TenantInfoDto {
   @ApiProperty({ format: 'uuid' })
   tenant_id: string;
   @ApiProperty({ format: 'uuid' })
@@ -20,11 +22,21 @@ export class TenantSummaryDto {
   @ApiProperty({ enum: TENANT_STATUSES })
   status: TenantStatus;
   created_at: Date;
+  /** When its owner signed in last; null is never. */
   last_login: Date | null;
   /** When it was asked to remove everything of the tenant, which then goes on until it is done; null otherwise. */
   purge_requested_at: Date | null;
+  quotas: ResourceQuotasDto;
+  configuration: TenantConfigurationDto;
+  /** What exists now, by resource type. */
+  @ApiProperty({ type: 'object', additionalProperties: { type: 'number' } })
+  usage_stats: Record<string, number>;
+  @ApiProperty({ type: 'object', additionalProperties: true })
+  metadata: Record<string, unknown>;
 
-  static summarize(tenant: TenantOverview): TenantSummaryDto {
+  /** @param databaseIds those the reader may know of; null is all */
+  static from(tenant: TenantOverview, quotas: QuotaEntity[], databaseIds: readonly string[] | null = null): TenantInfoDto {
+    const resources = quotas.map((quota) => ResourceQuotaDto.from(quota));
     return {
       tenant_id: tenant.id,
       user_id: tenant.userId,
@@ -34,26 +46,8 @@ export class TenantSummaryDto {
       created_at: tenant.createdAt,
       last_login: tenant.lastLoginAt,
       purge_requested_at: tenant.purgeRequestedAt,
-    };
-  }
-}
-
-/** A tenant with its owner, quotas and usage. */
-export class TenantInfoDto extends TenantSummaryDto {
-  quotas: ResourceQuotasDto;
-  configuration: TenantConfigurationDto;
-  /** What exists now, by resource type. */
-  @ApiProperty({ type: 'object', additionalProperties: { type: 'number' } })
-  usage_stats: Record<string, number>;
-  @ApiProperty({ type: 'object', additionalProperties: true })
-  metadata: Record<string, unknown>;
-
-  static from(tenant: TenantOverview, quotas: QuotaEntity[], configuration: TenantConfigurationDto): TenantInfoDto {
-    const resources = quotas.map((quota) => ResourceQuotaDto.from(quota));
-    return {
-      ...TenantSummaryDto.summarize(tenant),
       quotas: { quotas: resources },
-      configuration,
+      configuration: TenantConfigurationDto.from(tenant, databaseIds),
       usage_stats: Object.fromEntries(resources.map((quota) => [quota.resource_type, quota.used])),
       metadata: tenant.metadata,
     };
@@ -61,7 +55,8 @@ export class TenantInfoDto extends TenantSummaryDto {
 }
 
 export class TenantListDto extends PageInfoDto {
-  tenants: TenantSummaryDto[];
+  tenants: TenantInfoDto[];
+  /** How many match on all pages. */
   total: number;
   skip: number;
 }
@@ -73,17 +68,47 @@ export class ListTenantsQueryDto extends SkipPageQueryDto {
   @IsIn(TENANT_STATUSES)
   status?: TenantStatus;
 
-  /** Part of the owner's e-mail address. */
+  /** Part of the owner's e-mail address, in any case. */
   @Omittable()
   @IsString()
   @MaxLength(255)
   email_contains?: string;
 
-  /** Part of the owner's name. */
+  /** Part of the owner's name, in any case. */
   @Omittable()
   @IsString()
   @MaxLength(255)
   name_contains?: string;
+
+  /** Registered after this time. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  created_after?: Date;
+
+  /** Registered before this time. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  created_before?: Date;
+
+  /** Whose owner signed in after this time; one who never did is in neither half. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  last_login_after?: Date;
+
+  /** Whose owner signed in before this time, and not since. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  last_login_before?: Date;
+
+  /** Only tenants that are at a limit or beyond one (what is reserved counts), or only those that are at none. Calls an hour, which come back by themselves, are left out. */
+  @Omittable()
+  @FlagFromText()
+  @IsBoolean()
+  over_quota?: boolean;
 }
 
 export class QuotaChangeDto {
@@ -91,7 +116,8 @@ export class QuotaChangeDto {
   @IsIn(RESOURCES)
   resource_type: Resource;
 
-  /** Null is unlimited; in MiB for `storage_mb`. */
+  /** Null is unlimited; in MiB for `storage_mb`. What is in use already stays when it is more. */
+  @ApiPropertyOptional({ type: 'integer', nullable: true, minimum: 0, maximum: 1_000_000_000 })
   @IsOptional()
   @ValidateIf((change: QuotaChangeDto) => change.limit !== null)
   @IsInt()
@@ -99,6 +125,7 @@ export class QuotaChangeDto {
   @Max(1_000_000_000)
   limit?: number | null;
 
+  /** Per cent of the limit from which the tenant is warned. */
   @Omittable()
   @IsInt()
   @Min(1)
@@ -112,9 +139,12 @@ export class UpdateTenantDto {
   @IsIn(TENANT_STATUSES)
   status?: TenantStatus;
 
+  /** Each resource once; what is not named stays as it is. */
+  @ApiPropertyOptional({ type: [QuotaChangeDto], example: [{ resource_type: 'documents', limit: 5000, warning_threshold: 80 }] })
   @Omittable()
   @IsArray()
-  @ArrayMaxSize(20)
+  @ArrayMaxSize(RESOURCES.length)
+  @ArrayUnique(({ resource_type }: QuotaChangeDto) => resource_type, { message: 'each resource_type may be named once' })
   @ValidateNested({ each: true })
   @Type(() => QuotaChangeDto)
   quotas?: QuotaChangeDto[];
@@ -126,9 +156,11 @@ export class UpdateTenantDto {
   @Type(() => UpdateTenantConfigurationDto)
   configuration?: UpdateTenantConfigurationDto;
 
+  /** Replaces what was there; at most 16 KiB as JSON. */
   @ApiPropertyOptional({ type: 'object', additionalProperties: true })
   @Omittable()
   @AsSent()
   @IsObject()
+  @MaxJsonBytes(16_384)
   metadata?: Record<string, unknown>;
 }

@@ -1,8 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsBoolean, IsEmail, IsIn, IsOptional, IsString, IsUrl, Length, Matches, MaxLength } from 'class-validator';
-import { PageInfoDto, PageQueryDto } from '../../common/pagination.js';
+import { IsBoolean, IsDate, IsEmail, IsIn, IsOptional, IsString, IsUrl, Length, Matches, MaxLength } from 'class-validator';
+import { CountedPageInfoDto, CountedPageQueryDto } from '../../common/pagination.js';
 import { ROLES, type Role } from '../../common/principal.js';
-import { FlagFromText, Omittable } from '../../common/validation.js';
+import { DateFromText, FlagFromText, Omittable } from '../../common/validation.js';
 import type { UserEntity } from '../user.entity.js';
 import { THEMES, type Theme, type UserSettingsEntity } from '../user-settings.entity.js';
 
@@ -43,11 +43,11 @@ export class AdminUserDto extends UserDto {
   }
 }
 
-export class UserListDto extends PageInfoDto {
+export class UserListDto extends CountedPageInfoDto {
   users: AdminUserDto[];
 }
 
-export class ListUsersQueryDto extends PageQueryDto {
+export class ListUsersQueryDto extends CountedPageQueryDto {
   /** Only people with this role. */
   @ApiPropertyOptional({ enum: ROLES })
   @Omittable()
@@ -71,6 +71,30 @@ export class ListUsersQueryDto extends PageQueryDto {
   @IsString()
   @MaxLength(255)
   name_contains?: string;
+
+  /** Registered after this time. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  created_after?: Date;
+
+  /** Registered before this time. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  created_before?: Date;
+
+  /** Signed in after this time; who never did is in neither half. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  last_login_after?: Date;
+
+  /** Signed in before this time, and not since. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  last_login_before?: Date;
 }
 
 /** What an administrator may change of a person. */
