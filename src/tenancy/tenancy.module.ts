@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { JobRegistry } from '../jobs/job-registry.js';
 import { QuotaEntity } from './quota.entity.js';
+import { QuotaHistoryRepository } from './quota-history.repository.js';
 import { QuotasRepository } from './quotas.repository.js';
 import { QuotasService } from './quotas.service.js';
 import { TenantAdministration } from './tenant-administration.service.js';
@@ -22,6 +23,7 @@ import { UsageService } from './usage.service.js';
   providers: [
     TenantsRepository, TenantsService, TenantAdministration, QuotasRepository, QuotasService,
     UsageRepository, UsageService, UsageReportsRepository, UsageReports, UsageRollUpRepository, UsageRollUp,
+    QuotaHistoryRepository,
   ],
   exports: [TenantsService, TenantAdministration, QuotasService, UsageService, UsageReports],
 })
