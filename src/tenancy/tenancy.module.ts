@@ -6,6 +6,8 @@ import { QuotaHistoryRepository } from './quota-history.repository.js';
 import { QuotasRepository } from './quotas.repository.js';
 import { QuotasService } from './quotas.service.js';
 import { TenantAdministration } from './tenant-administration.service.js';
+import { TenantUsageController } from './tenant-usage.controller.js';
+import { TenantUsageService } from './tenant-usage.service.js';
 import { TenantEntity } from './tenant.entity.js';
 import { TenantsController } from './tenants.controller.js';
 import { TenantsRepository } from './tenants.repository.js';
@@ -19,11 +21,11 @@ import { UsageService } from './usage.service.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([TenantEntity, QuotaEntity])],
-  controllers: [TenantsController],
+  controllers: [TenantsController, TenantUsageController],
   providers: [
     TenantsRepository, TenantsService, TenantAdministration, QuotasRepository, QuotasService,
     UsageRepository, UsageService, UsageReportsRepository, UsageReports, UsageRollUpRepository, UsageRollUp,
-    QuotaHistoryRepository,
+    QuotaHistoryRepository, TenantUsageService,
   ],
   exports: [TenantsService, TenantAdministration, QuotasService, UsageService, UsageReports],
 })
