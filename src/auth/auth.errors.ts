@@ -1,6 +1,6 @@
 import { AppError } from '../common/errors.js';
 import { ServiceUnavailable, ValidationFailed } from '../common/request-errors.js';
-import type { Permission, Role } from '../common/principal.js';
+import type { Role } from '../common/principal.js';
 
 /** RFC 6750, section 3. */
 const CHALLENGE = 'Bearer realm="morag"';
@@ -37,18 +37,6 @@ export class AmbiguousCredentials extends AppError {
       code: 'ambiguous_credentials',
       title: 'Two credentials',
       detail: 'Send either X-API-Key or Authorization, not both.',
-    });
-  }
-}
-
-export class InsufficientScope extends AppError {
-  constructor(permission: Permission) {
-    super({
-      status: 403,
-      code: 'insufficient_scope',
-      title: 'Permission missing',
-      detail: `This needs the permission "${permission}".`,
-      members: { required_permission: permission },
     });
   }
 }

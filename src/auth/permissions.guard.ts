@@ -1,12 +1,13 @@
 import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
+import { InsufficientScope } from '../common/insufficient-scope.js';
 import { isAllowedAddress } from '../common/ip-ranges.js';
 import { PerRoute } from '../common/per-route.js';
 import {
   isWorkingTenant, OPEN_TO_SUSPENDED, PUBLIC_ROUTE, REQUIRED_PERMISSION, REQUIRED_ROLE, type AuthenticatedRequest, type Principal, type RequiredPermission, type Role,
 } from '../common/principal.js';
-import { AddressNotAllowed, ForbiddenRole, InsufficientScope, SessionRequired, TenantSuspended } from './auth.errors.js';
+import { AddressNotAllowed, ForbiddenRole, SessionRequired, TenantSuspended } from './auth.errors.js';
 
 interface RouteDemands {
   isPublic: boolean;

@@ -2,11 +2,14 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { JobRegistry } from '../jobs/job-registry.js';
 import { QuotaEntity } from './quota.entity.js';
+import { QuotaHistoryRepository } from './quota-history.repository.js';
 import { QuotasRepository } from './quotas.repository.js';
 import { QuotasService } from './quotas.service.js';
 import { TenantAdministration } from './tenant-administration.service.js';
 import { TenantConfigurationRepository } from './tenant-configuration.repository.js';
 import { TenantConfigurationService } from './tenant-configuration.service.js';
+import { TenantUsageController } from './tenant-usage.controller.js';
+import { TenantUsageService } from './tenant-usage.service.js';
 import { TenantEntity } from './tenant.entity.js';
 import { TenantRemoval } from './tenant-removal.service.js';
 import { TenantsController } from './tenants.controller.js';
@@ -21,10 +24,11 @@ import { UsageService } from './usage.service.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([TenantEntity, QuotaEntity])],
-  controllers: [TenantsController],
+  controllers: [TenantsController, TenantUsageController],
   providers: [
     TenantsRepository, TenantsService, TenantConfigurationRepository, TenantConfigurationService, TenantAdministration, TenantRemoval, QuotasRepository, QuotasService,
     UsageRepository, UsageService, UsageReportsRepository, UsageReports, UsageRollUpRepository, UsageRollUp,
+    QuotaHistoryRepository, TenantUsageService,
   ],
   exports: [TenantsService, TenantConfigurationService, TenantAdministration, TenantRemoval, QuotasService, UsageService, UsageReports],
 })

@@ -2,7 +2,7 @@ import type { Principal } from '../common/principal.js';
 import { LATENCY_BUCKETS, latencyBucket } from './latency-histogram.js';
 
 /** In the place of a key's id, for people who signed in. */
-const NO_KEY = '00000000-0000-0000-0000-000000000000';
+export const NO_KEY = '00000000-0000-0000-0000-000000000000';
 const HOUR_MS = 3_600_000;
 
 /** One answered request. */

@@ -1,4 +1,4 @@
-import { bucketsOf, usageRange } from './usage-range.js';
+import { bucketEndsOf, bucketsOf, usageRange } from './usage-range.js';
 
 const NOW = new Date('2026-11-24T10:20:30Z');
 const day = (text: string): Date => new Date(`2026-${text}T00:00:00Z`);
@@ -18,6 +18,7 @@ describe('a range of usage', () => {
   it('takes in every hour that lies in it in part, and no other', () => {
     const range = usageRange({ from: new Date('2026-11-24T07:59:59Z'), to: new Date('2026-11-24T10:00:00Z'), granularity: 'hour' }, NOW);
     expect(bucketsOf(range)).toEqual(['07', '08', '09'].map((hour) => new Date(`2026-11-24T${hour}:00:00Z`)));
+    expect(bucketEndsOf(range)).toEqual(['08', '09', '10'].map((hour) => new Date(`2026-11-24T${hour}:00:00Z`)));
   });
 
   it('has at most 745 hours or 401 days', () => {

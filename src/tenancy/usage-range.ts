@@ -49,3 +49,6 @@ export function bucketsOf({ from, to, granularity }: UsageRange): Date[] {
   const length = (to.getTime() - from.getTime()) / BUCKET_MS[granularity];
   return Array.from({ length }, (_, at) => new Date(from.getTime() + at * BUCKET_MS[granularity]));
 }
+
+/** The end of every hour or day of a range, in order. */
+export const bucketEndsOf = (range: UsageRange): Date[] => [...bucketsOf(range).slice(1), range.to];

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { TenantTx } from '../persistence/transactions.js';
+import type { Granularity } from './usage-range.js';
 import type { UsageSums } from './usage-sums.js';
 
 export interface UsageFilter {
@@ -19,10 +20,30 @@ export interface UsageDimensions {
   apiKeyId: string;
 }
 
+/** What calls can be grouped by over time. */
+export type GroupDimension = 'route' | 'apiKeyId';
+
+/** Calls of one group in one hour or day. */
+export interface GroupSums extends UsageSums {
+  start: Date;
+  /** 1 is the busiest. Of those that are not told apart the last one that has calls in this hour or day. */
+  place: number;
+  /** A route, or a key's id, all zeros for people who signed in; null for those that are not told apart. */
+  name: string | null;
+  keyName: string | null;
+  keyPrefix: string | null;
+}
+
 const COLUMNS: Readonly<Record<keyof UsageDimensions, string>> = { hour: 'hour', day: `date_trunc('day', hour, 'UTC')`, route: 'route', apiKeyId: 'api_key_id' };
 
+/** What there is to say of a group beside its name. Keys that are gone have left their sums behind. */
+const KEY_OF = {
+  route: { columns: 'NULL AS "keyName", NULL AS "keyPrefix"', join: '' },
+  apiKeyId: { columns: 'k.name AS "keyName", k.key_prefix AS "keyPrefix"', join: 'LEFT JOIN api_keys k ON k.tenant_id = $1 AND k.id = sums.name' },
+} as const;
+
 const SUMS = `sum(requests)::float8 AS requests, coalesce(sum(requests) FILTER (WHERE status_class >= 4), 0)::float8 AS failures, sum(duration_ms) AS "durationMs",
-  sum(bytes_in)::float8 AS "bytesIn", sum(bytes_out)::float8 AS "bytesOut", sum_histograms(latency)::float8[] AS latency`;
+  sum(bytes_in)::float8 AS "bytesIn", sum(bytes_out)::float8 AS "bytesOut", to_json(sum_histograms(latency)) AS latency`;
 
 /** Hours as they were counted, and whole days, standing at midnight, of those that were rolled up: never the same call in both. */
 const USAGE = `(
@@ -43,6 +64,23 @@ export class UsageReportsRepository {
     return tx.manager.query(`SELECT ${columns}, ${SUMS} FROM ${USAGE} GROUP BY ${groups} ORDER BY requests DESC, ${groups} LIMIT $5`, [
       tx.tenantId, filter.from, filter.to, filter.apiKeyId ?? null, limit ?? null,
     ]);
+  }
+
+  /**
+   * By route or by key, and by hour or day: the so many busiest apart and all others together, the busiest first and each in the order of time.
+   * Only those hours and days of a group that have any calls.
+   */
+  sumBusiest(tx: TenantTx, filter: UsageFilter, granularity: Granularity, by: GroupDimension, groups: number): Promise<GroupSums[]> {
+    const column = COLUMNS[by];
+    const { columns, join } = KEY_OF[by];
+    return tx.manager.query(
+      `WITH ranked AS (SELECT ${column}, row_number() OVER (ORDER BY sum(requests) DESC, ${column}) AS place FROM ${USAGE} GROUP BY 1)
+       SELECT sums.*, ${columns}
+         FROM (SELECT ${COLUMNS[granularity]} AS start, CASE WHEN place <= $5 THEN ${column} END AS name, max(place)::int AS place, ${SUMS}
+                 FROM ${USAGE} JOIN ranked USING (${column}) GROUP BY 1, 2) AS sums ${join}
+        ORDER BY least(place, $5 + 1), start`,
+      [tx.tenantId, filter.from, filter.to, filter.apiKeyId ?? null, groups],
+    );
   }
 
   /** Requests in the hours since each of these times, which have to be later than hours are rolled up; in the same order. */

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import type { ScheduledTask } from '../jobs/job-handler.js';
-import { Transactions } from '../persistence/transactions.js';
+import { Transactions, type SystemTx } from '../persistence/transactions.js';
+import { QuotaHistoryRepository } from './quota-history.repository.js';
 import { UsageRollUpRepository } from './usage-roll-up.repository.js';
 
-/** Sums hours that are long past into days, forgets days that are longer past, and changes nothing the second time. */
+/** Makes hours that are long past into days, forgets days that are longer past, and changes nothing the second time. */
 @Injectable()
 export class UsageRollUp implements ScheduledTask {
   readonly name = 'roll-up-usage';
@@ -12,21 +13,24 @@ export class UsageRollUp implements ScheduledTask {
   constructor(
     private readonly transactions: Transactions,
     private readonly usage: UsageRollUpRepository,
+    private readonly history: QuotaHistoryRepository,
   ) {}
 
   async run(signal: AbortSignal): Promise<void> {
     // A day at a time, so that no transaction is long and one that is cut short leaves the days before it done.
-    while (!signal.aborted && (await this.rollUpOldestDay()));
+    while (!signal.aborted && (await this.withOldestDay(this.usage, (tx, day) => this.usage.moveDay(tx, day))));
+    while (!signal.aborted && (await this.withOldestDay(this.history, (tx, day) => this.history.closeDay(tx, day))));
     await this.transactions.forSystem(async (tx) => {
       await this.usage.removeOldDays(tx);
+      await this.history.removeOldDays(tx);
       await this.usage.forgetProcesses(tx);
     });
   }
 
-  private rollUpOldestDay(): Promise<boolean> {
+  private withOldestDay(hours: { findOldestDay(tx: SystemTx): Promise<Date | null> }, work: (tx: SystemTx, day: Date) => Promise<void>): Promise<boolean> {
     return this.transactions.forSystem(async (tx) => {
-      const day = await this.usage.findOldestDay(tx);
-      if (day) await this.usage.moveDay(tx, day);
+      const day = await hours.findOldestDay(tx);
+      if (day) await work(tx, day);
       return day !== null;
     });
   }

@@ -26,6 +26,8 @@ const INDEXES_ACROSS_TENANTS: Record<string, string> = {
   api_keys_hash: 'a key is looked up before its tenant is known; 190 random bits cannot be guessed',
   usage_hourly_hour: 'hours that are long past are rolled up for all tenants, by the system alone',
   usage_daily_day: 'and days that are longer past are pruned',
+  quota_history_hours: 'for the same roll-up',
+  quota_history_days: 'and the same pruning',
 };
 
 interface TenantTable {
@@ -57,6 +59,8 @@ describe('row level security', () => {
     await ingestText(tenant.client, 'A page', `Words of ${tenant.tenantId}.`);
     // By themselves hours become days only weeks later.
     await server.database.query(`INSERT INTO usage_daily VALUES ($1, current_date - 40, $1, 'GET /', 2, 1, 1, 0, 0, '{1}')`, [tenant.tenantId]);
+    // And a counter has a history from the first hour on in which it changes again.
+    await server.database.query(`INSERT INTO quota_history VALUES ($1, 'documents', date_trunc('hour', now()) - interval '1 hour', 0)`, [tenant.tenantId]);
     return tenant;
   }
 

@@ -1,29 +1,10 @@
-import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsDate, IsIn } from 'class-validator';
-import { DateFromText, Omittable } from '../../common/validation.js';
+import { ApiProperty } from '@nestjs/swagger';
+import { UsageRangeQuery } from '../../tenancy/usage-range-query.js';
 import { GRANULARITIES, type Granularity } from '../../tenancy/usage-range.js';
 import type { UsageReport } from '../../tenancy/usage-reports.service.js';
 import { meanMs, p95Ms, type UsageSums } from '../../tenancy/usage-sums.js';
 
-export class ApiKeyUsageQueryDto {
-  /** Default: 30 days before `to`. With `hour` at most 35 days ago, with `day` 400. */
-  @Omittable()
-  @DateFromText()
-  @IsDate({ message: 'from must be a time as in ISO 8601' })
-  from?: Date;
-
-  /** Default: now. */
-  @Omittable()
-  @DateFromText()
-  @IsDate({ message: 'to must be a time as in ISO 8601' })
-  to?: Date;
-
-  /** Whole hours or whole UTC days: what `from` and `to` lie in counts whole. At most 31 days by hours, 400 by days. */
-  @ApiPropertyOptional({ enum: GRANULARITIES, default: 'day' })
-  @Omittable()
-  @IsIn(GRANULARITIES)
-  granularity: Granularity = 'day';
-}
+export class ApiKeyUsageQueryDto extends UsageRangeQuery {}
 
 export class UsageFiguresDto {
   total_requests: number;
