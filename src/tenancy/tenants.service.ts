@@ -5,6 +5,7 @@ import { RateLimits, tenantSubject } from '../rate-limits/rate-limits.js';
 import { ResourceQuotaDto, type ResourceQuotasDto } from './dto/quota.dto.js';
 import { TenantInfoDto } from './dto/tenant.dto.js';
 import type { QuotaEntity } from './quota.entity.js';
+import { atLevel } from './quota-level.js';
 import { QuotasRepository } from './quotas.repository.js';
 import { TenantNotFound } from './tenancy.errors.js';
 import { TenantsRepository } from './tenants.repository.js';
@@ -38,7 +39,8 @@ export class TenantsService {
 
   /** Calls are counted in a window, not in the row; asked for before a transaction, because the window may be in Redis. */
   async callsOf(tenantId: string): Promise<number> {
-    return this.rateLimits.used(tenantId, tenantSubject(tenantId));
+    // None when the counts are out of reach, since nothing is refused then.
+    return (await this.rateLimits.used(tenantId, tenantSubject(tenantId))) ?? 0;
   }
 
   /** @throws TenantNotFound */
@@ -50,6 +52,6 @@ export class TenantsService {
 
   private async readQuotas(tx: AnyTx, tenantId: string, calls: number): Promise<QuotaEntity[]> {
     const quotas = await this.quotas.list(tx, tenantId);
-    return quotas.map((quota) => (quota.resource === 'api_calls_per_hour' ? { ...quota, used: calls } : quota));
+    return quotas.map((quota) => (quota.resource === 'api_calls_per_hour' ? atLevel({ ...quota, used: calls }) : quota));
   }
 }

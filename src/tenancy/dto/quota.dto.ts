@@ -37,8 +37,8 @@ export class ResourceQuotaDto {
       remaining: limit === null ? null : unit(Math.max(0, limit - taken)),
       usage_percentage: percentage,
       warning_threshold: quota.warningThreshold,
-      is_warning: limit !== null && percentage >= quota.warningThreshold,
-      is_exceeded: limit !== null && taken >= limit,
+      is_warning: quota.level !== 'below',
+      is_exceeded: quota.level === 'reached',
       ...(inBytes ? { limit_bytes: limit, used_bytes: quota.used } : {}),
     };
   }
