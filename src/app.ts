@@ -68,12 +68,14 @@ function addHooks(app: NestFastifyApplication, config: Config, logger: Logger): 
     });
   };
   const jobsOnly = config.env.ROLE === 'worker';
+  // What a worker counts is shown by nobody else.
+  const forOperators = /^\/(?:health|metrics)\b/;
   // Hooks that call back: each that answers a promise costs every request a turn of the queue.
   server.addHook('onRequest', (request, reply, done) => {
     // Not an interceptor: those never see what a guard refused, and a 403 or 429 is usage too. Not `onResponse`: it never comes when the client hangs up.
     reply.raw.once('close', () => account(request, reply));
     reply.headers(SECURITY_HEADERS).headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
-    done(jobsOnly && !request.url.startsWith('/health') ? new JobsOnly() : undefined);
+    done(jobsOnly && !forOperators.test(request.url) ? new JobsOnly() : undefined);
   });
   server.addHook('onResponse', (request, _, done) => {
     // An upload that was refused half-way: what is left of it would stand before the connection's next request for ever.

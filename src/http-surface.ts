@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { AppError } from './common/errors.js';
 
-/** What a pure worker answers to everything but the probes. */
+/** What a pure worker answers to everything but the operator's addresses. */
 export class JobsOnly extends AppError {
   constructor() {
     super({ status: 404, code: 'not_found', title: 'Not found', detail: 'This process runs jobs; ask one whose ROLE is api.' });

@@ -1,18 +1,22 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { Transactions } from '../persistence/transactions.js';
+import { EventDispatcher } from './event-dispatcher.js';
 import { FencedCaches } from './fenced-cache.js';
 import { Listener } from './listener.js';
+import { Outbox } from './outbox.js';
+import { OutboxRepository } from './outbox.repository.js';
 import { TenantChanges } from './tenant-changes.js';
 
-/** What the processes on one database tell each other. */
+/** What the processes on one database tell each other, and what modules tell each other through it. */
 @Module({})
 export class EventsModule {
   static forRoot(databaseUrl: string): DynamicModule {
+    const listener = { provide: Listener, inject: [Transactions], useFactory: (transactions: Transactions) => new Listener(databaseUrl, transactions) };
     return {
       module: EventsModule,
       global: true,
-      providers: [{ provide: Listener, inject: [Transactions], useFactory: (transactions: Transactions) => new Listener(databaseUrl, transactions) }, TenantChanges, FencedCaches],
-      exports: [TenantChanges, FencedCaches],
+      providers: [listener, TenantChanges, FencedCaches, OutboxRepository, Outbox, EventDispatcher],
+      exports: [Listener, TenantChanges, FencedCaches, Outbox],
     };
   }
 }

@@ -7,6 +7,7 @@ const MOST_SUBJECTS = 100_000;
 
 /** Windows in the memory of this process: exact for one process, and at once. */
 export class MemoryRateLimits extends RateLimits {
+  readonly isShared = false;
   private readonly windows = new LRUCache<string, Cells>({ max: MOST_SUBJECTS });
 
   consume(_tenantId: string, limits: readonly Limit[], nowMs = Date.now()): Verdict[] {

@@ -7,6 +7,7 @@ import { OPEN_TO_PEOPLE_ALWAYS, type AuthenticatedRequest, type Principal } from
 import { Metrics } from '../metrics/metrics.js';
 import { HourlyCallsExceeded, RateLimited } from './rate-limits.errors.js';
 import { keySubject, RateLimits, tenantSubject, WINDOW_MS, type Limit, type Verdict } from './rate-limits.js';
+import { TenantHours } from './tenant-hours.js';
 
 function limitsOf(principal: Principal): Limit[] {
   const { apiKeyLineageId, keyCallsPerHour, tenantCallsPerHour } = principal;
@@ -40,6 +41,7 @@ export class RateLimitGuard implements CanActivate {
 
   constructor(
     private readonly rateLimits: RateLimits,
+    private readonly tenantHours: TenantHours,
     reflector: Reflector,
     metrics: Metrics,
   ) {
@@ -59,6 +61,8 @@ export class RateLimitGuard implements CanActivate {
 
   private admit(principal: Principal, reply: FastifyReply, verdicts: readonly Verdict[]): true {
     tell(reply, verdicts);
+    // The tenant's limit, where there is one, is the last one.
+    if (principal.tenantCallsPerHour !== null && verdicts.length > 0) this.tenantHours.tell(principal.tenantId, verdicts[verdicts.length - 1]!);
     const refusal = verdicts.find((verdict) => !verdict.allowed);
     if (!refusal) return true;
     const window = refusal.subject === tenantSubject(principal.tenantId) ? 'tenant' : 'key';

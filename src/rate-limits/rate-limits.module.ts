@@ -3,6 +3,7 @@ import { Config } from '../config/config.js';
 import { Metrics } from '../metrics/metrics.js';
 import { MemoryRateLimits } from './memory.rate-limits.js';
 import { RateLimits } from './rate-limits.js';
+import { TenantHours } from './tenant-hours.js';
 
 async function fromEnvironment({ env }: Config, metrics: Metrics): Promise<RateLimits> {
   if (env.REDIS_URL === undefined) return new MemoryRateLimits();
@@ -14,7 +15,7 @@ async function fromEnvironment({ env }: Config, metrics: Metrics): Promise<RateL
 /** Counts in Redis when there is one, and otherwise in each process for itself. */
 @Global()
 @Module({
-  providers: [{ provide: RateLimits, inject: [Config, Metrics], useFactory: fromEnvironment }],
-  exports: [RateLimits],
+  providers: [{ provide: RateLimits, inject: [Config, Metrics], useFactory: fromEnvironment }, TenantHours],
+  exports: [RateLimits, TenantHours],
 })
 export class RateLimitsModule {}

@@ -18,6 +18,9 @@ export const tenantSubject = (tenantId: string): string => `tenant:${tenantId}`;
 
 /** Counts calls in hourly sliding windows; its own injection token. */
 export abstract class RateLimits {
+  /** Whether all processes count together, so that each of them knows all calls of the last hour. */
+  abstract readonly isShared: boolean;
+
   /**
    * Counts one call of the tenant against all limits, or, when one of them is reached, against none.
    * @param limits of this tenant only
@@ -25,8 +28,8 @@ export abstract class RateLimits {
    */
   abstract consume(tenantId: string, limits: readonly Limit[]): Verdict[] | Promise<Verdict[]>;
 
-  /** Whole calls in the last hour; 0 when the counts are out of reach, since nothing is refused then. */
-  abstract used(tenantId: string, subject: string): number | Promise<number>;
+  /** Whole calls in the last hour; null when the counts are out of reach. */
+  abstract used(tenantId: string, subject: string): number | Promise<number | null>;
 }
 
 /**

@@ -43,6 +43,7 @@ const windowKey = (tenantId: string, subject: string): string => `morag:calls:{$
  * While Redis is away every call passes unchecked, and none waits for it but those that were under way when it went.
  */
 export class RedisRateLimits extends RateLimits implements OnModuleInit, OnApplicationShutdown {
+  readonly isShared = true;
   private readonly logger = new Logger(RedisRateLimits.name);
   private readonly redis: Redis;
   private readonly unchecked: Counter;
@@ -94,9 +95,9 @@ export class RedisRateLimits extends RateLimits implements OnModuleInit, OnAppli
     return [];
   }
 
-  async used(tenantId: string, subject: string): Promise<number> {
-    if (this.breaker.isOpen) return 0;
-    return (await this.orNothing(this.read(tenantId, subject))) ?? 0;
+  async used(tenantId: string, subject: string): Promise<number | null> {
+    if (this.breaker.isOpen) return null;
+    return (await this.orNothing(this.read(tenantId, subject))) ?? null;
   }
 
   /** Fails open. */

@@ -1,5 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { bigintColumn } from '../persistence/columns.js';
+import type { QuotaLevel } from './quota-level.js';
 
 export const RESOURCES = ['documents', 'storage_mb', 'api_calls_per_hour', 'vector_points', 'databases', 'api_keys'] as const;
 /** `storage_mb` is named after its unit on the wire and counted in bytes. */
@@ -36,4 +37,8 @@ export class QuotaEntity {
 
   @Column({ name: 'warning_threshold', type: 'smallint' })
   warningThreshold: number;
+
+  /** What PostgreSQL makes of the other columns; every change of it publishes an event. */
+  @Column({ type: 'text', insert: false, update: false })
+  level: QuotaLevel;
 }

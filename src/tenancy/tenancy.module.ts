@@ -1,6 +1,11 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { Outbox } from '../events/outbox.js';
 import { JobRegistry } from '../jobs/job-registry.js';
+import { CallCrossings } from './call-crossings.js';
+import { CallQuotasRepository } from './call-quotas.repository.js';
+import { EventRetention } from './event-retention.js';
+import { QuotaCrossings } from './quota-crossings.js';
 import { QuotaEntity } from './quota.entity.js';
 import { QuotaHistoryRepository } from './quota-history.repository.js';
 import { QuotasRepository } from './quotas.repository.js';
@@ -27,13 +32,16 @@ import { UsageService } from './usage.service.js';
   controllers: [TenantsController, TenantUsageController],
   providers: [
     TenantsRepository, TenantsService, TenantConfigurationRepository, TenantConfigurationService, TenantAdministration, TenantRemoval, QuotasRepository, QuotasService,
+    CallQuotasRepository, CallCrossings, QuotaCrossings, EventRetention,
     UsageRepository, UsageService, UsageReportsRepository, UsageReports, UsageRollUpRepository, UsageRollUp,
     QuotaHistoryRepository, TenantUsageService,
   ],
   exports: [TenantsService, TenantConfigurationService, TenantAdministration, TenantRemoval, QuotasService, UsageService, UsageReports],
 })
 export class TenancyModule {
-  constructor(registry: JobRegistry, rollUp: UsageRollUp) {
+  constructor(registry: JobRegistry, rollUp: UsageRollUp, retention: EventRetention, outbox: Outbox, crossings: QuotaCrossings) {
     registry.registerSchedule(rollUp);
+    registry.registerSchedule(retention);
+    outbox.subscribe(crossings);
   }
 }

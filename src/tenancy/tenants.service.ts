@@ -5,13 +5,14 @@ import { RateLimits, tenantSubject } from '../rate-limits/rate-limits.js';
 import { ResourceQuotaDto, type ResourceQuotasDto } from './dto/quota.dto.js';
 import { TenantInfoDto } from './dto/tenant.dto.js';
 import type { QuotaEntity } from './quota.entity.js';
+import { atLevel } from './quota-level.js';
 import { QuotasRepository } from './quotas.repository.js';
 import { TenantNotFound } from './tenancy.errors.js';
 import { TenantsRepository } from './tenants.repository.js';
 
 /** Calls are counted in a window and not in the row. */
 export function withCalls(quotas: readonly QuotaEntity[], calls: number): QuotaEntity[] {
-  return quotas.map((quota) => (quota.resource === 'api_calls_per_hour' ? { ...quota, used: calls } : quota));
+  return quotas.map((quota) => (quota.resource === 'api_calls_per_hour' ? atLevel({ ...quota, used: calls }) : quota));
 }
 
 /** Tenants as they see themselves. */
@@ -43,7 +44,8 @@ export class TenantsService {
 
   /** Asked for outside a transaction, because the window may be in Redis. */
   async callsOf(tenantId: string): Promise<number> {
-    return this.rateLimits.used(tenantId, tenantSubject(tenantId));
+    // None when the counts are out of reach, since nothing is refused then.
+    return (await this.rateLimits.used(tenantId, tenantSubject(tenantId))) ?? 0;
   }
 
   /**

@@ -45,9 +45,9 @@ describe('an api process and worker processes', () => {
     expect(await worker.end()).toBe(0);
   });
 
-  it('differ in what they serve: a worker answers /health and nothing else', async () => {
+  it('differ in what they serve: a worker answers /health and /metrics and nothing else', async () => {
     const worker = await startWorker();
-    for (const path of ['/health', '/health/live', '/health/ready']) expect((await worker.client.get(path)).status).toBe(200);
+    for (const path of ['/health', '/health/live', '/health/ready', '/metrics']) expect((await worker.client.get(path)).status).toBe(200);
     for (const path of ['/docs', '/openapi.json', '/auth/me', '/api/v1/documents']) expect((await worker.client.get(path)).status).toBe(404);
     expect((await worker.client.post('/auth/login', { email: 'a@example.com', password: 'whatever-it-is' })).status).toBe(404);
     expect(await worker.end()).toBe(0);

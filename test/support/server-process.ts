@@ -16,13 +16,13 @@ export class ServerProcess {
   }
 
   /** Starts it, as the leader of a process group, with nothing in its environment but PATH and `env`, and does not wait. */
-  static launch(env: Record<string, string>, args: string[] = []): ServerProcess {
-    return new ServerProcess(spawn(process.execPath, [MAIN, ...args], { env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true }));
+  static launch(env: Record<string, string>, args: string[] = [], script = MAIN): ServerProcess {
+    return new ServerProcess(spawn(process.execPath, [script, ...args], { env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true }));
   }
 
   /** Starts it on a free port and waits until it says that it is ready. */
-  static async start(env: Record<string, string>): Promise<ServerProcess> {
-    const server = ServerProcess.launch({ PORT: '0', ...env });
+  static async start(env: Record<string, string>, script = MAIN): Promise<ServerProcess> {
+    const server = ServerProcess.launch({ PORT: '0', ...env }, [], script);
     await server.says(/"msg":"ready"/);
     return server;
   }

@@ -37,9 +37,8 @@ export class ResourceQuotaDto {
       remaining: limit === null ? null : unit(Math.max(0, limit - taken)),
       usage_percentage: percentage,
       warning_threshold: quota.warningThreshold,
-      // Of the counters themselves: 79.996 % is shown as 80 and is no warning yet.
-      is_warning: limit !== null && taken * 100 >= limit * quota.warningThreshold,
-      is_exceeded: limit !== null && taken >= limit,
+      is_warning: quota.level !== 'below',
+      is_exceeded: quota.level === 'reached',
       ...(inBytes ? { limit_bytes: limit, used_bytes: quota.used } : {}),
     };
   }
