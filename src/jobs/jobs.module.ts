@@ -1,7 +1,9 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Config } from '../config/config.js';
+import { ExpiredLeases } from './expired-leases.js';
 import { JobEntity } from './job.entity.js';
+import { JobLeases } from './job-leases.js';
 import { JobRegistry } from './job-registry.js';
 import { JobsController } from './jobs.controller.js';
 import { JobsRepository } from './jobs.repository.js';
@@ -22,6 +24,8 @@ export class JobsModule {
         JobRegistry,
         JobsRepository,
         JobsService,
+        JobLeases,
+        ExpiredLeases,
         JobsWorker,
       ],
       exports: [JobRegistry, JobsService, JobsWorker],

@@ -43,7 +43,8 @@ export class TenantAdministration {
     return this.changes.behindFenceAsSystem(tenantId, async (tx) => {
       const found = await this.repository.update(tx, tenantId, { status, metadata });
       if (!found) throw new TenantNotFound();
-      for (const change of dto.quotas ?? []) await this.changeQuota(tx, tenantId, change);
+      // In the order in which those who take lock them, or both would wait for each other.
+      for (const change of (dto.quotas ?? []).toSorted((a, b) => (a.resource_type < b.resource_type ? -1 : 1))) await this.changeQuota(tx, tenantId, change);
       return this.tenants.describe(tx, tenantId, calls);
     });
   }

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { errorCode, errorMessage } from '../../common/error-code.js';
 import { AppError } from '../../common/errors.js';
+import type { Principal } from '../../common/principal.js';
 import { MalformedRequest, PayloadTooLarge, UnsupportedMediaType, ValidationFailed } from '../../common/request-errors.js';
 import { validationPipe } from '../../common/validation.js';
 import { Config } from '../../config/config.js';
@@ -21,10 +22,13 @@ export class FileUpload {
     private readonly config: Config,
   ) {}
 
-  /** @throws UnsupportedMediaType, PayloadTooLarge, MalformedRequest, ValidationFailed; nothing is left behind */
-  async read(request: FastifyRequest): Promise<{ file: ReceivedFile; dto: IngestFileDto }> {
+  /** @throws UnsupportedMediaType, PayloadTooLarge, QuotaExceeded, MalformedRequest, ValidationFailed; nothing is left behind */
+  async read(request: FastifyRequest, principal: Principal): Promise<{ file: ReceivedFile; dto: IngestFileDto }> {
     if (!request.isMultipart()) throw new UnsupportedMediaType('Send the file as multipart/form-data, in a field named "file".');
-    if (Number(request.headers['content-length'] ?? 0) > this.config.maxUploadBytes + ENVELOPE_BYTES) throw new PayloadTooLarge(`${this.config.env.MAX_UPLOAD_MB} MiB for a file`);
+    // The file has at least so many bytes. A chunked body does not say, and is judged when it is there.
+    const leastBytes = Math.max(0, Number(request.headers['content-length'] ?? 0) - ENVELOPE_BYTES);
+    if (leastBytes > this.config.maxUploadBytes) throw new PayloadTooLarge(`${this.config.env.MAX_UPLOAD_MB} MiB for a file`);
+    await this.intake.requireRoom(principal, leastBytes);
     const received: { file?: ReceivedFile } = {};
     try {
       const fields = await this.readParts(request, received);

@@ -21,7 +21,7 @@ export class IngestionController {
   @ApiConsumes('multipart/form-data')
   @ApiBody({ type: IngestFileFormDto })
   async ingestFile(@CurrentPrincipal() principal: Principal, @Req() request: FastifyRequest): Promise<AcceptedDto> {
-    const { file, dto } = await this.upload.read(request);
+    const { file, dto } = await this.upload.read(request, principal);
     return this.intake.accept(principal, file, dto);
   }
 

@@ -39,6 +39,11 @@ export class IntakeService {
     private readonly config: Config,
   ) {}
 
+  /** Before anything is received: whether the tenant could keep a document of at least so many bytes. @throws QuotaExceeded */
+  requireRoom(principal: Principal, sizeBytes: number): Promise<void> {
+    return this.entries.requireRoom(principal, sizeBytes);
+  }
+
   /** @throws PayloadTooLarge, StorageFull; nothing is left behind */
   receive(source: Readable): Promise<StagedBlob> {
     return this.blobs.receive(source, { maxBytes: this.config.maxUploadBytes, headBytes: SNIFF_BYTES });
