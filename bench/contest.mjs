@@ -17,18 +17,26 @@ async function roundOf(load, contender, seconds) {
 const summary = (rounds) => Object.fromEntries(Object.keys(rounds[0]).map((measure) => [measure, median(rounds.map((round) => round[measure]))]));
 
 /**
+ * @param floor, subject each answers what one round of so many seconds measured
+ * @returns for both the medians over all rounds
+ */
+export async function inTurns(floor, subject) {
+  for (const contender of [floor, subject]) await contender(WARM_UP_SECONDS);
+  const rounds = { floor: [], subject: [] };
+  for (let at = 0; at < ROUNDS; at += 1) {
+    rounds.floor.push(await floor(ROUND_SECONDS));
+    rounds.subject.push(await subject(ROUND_SECONDS));
+  }
+  return { floor: summary(rounds.floor), subject: summary(rounds.subject) };
+}
+
+/**
  * @param floor, subject `{ server, requests(), repeats }`: `requests` is asked anew for each round; a round that would
  *   send one of them twice fails when `repeats` is false
  * @returns for both the medians over all rounds: answers a second, latencies, CPU time of the server for one answer
  */
-export async function contest(load, floor, subject) {
-  for (const contender of [floor, subject]) await roundOf(load, contender, WARM_UP_SECONDS);
-  const rounds = { floor: [], subject: [] };
-  for (let at = 0; at < ROUNDS; at += 1) {
-    rounds.floor.push(await roundOf(load, floor, ROUND_SECONDS));
-    rounds.subject.push(await roundOf(load, subject, ROUND_SECONDS));
-  }
-  return { floor: summary(rounds.floor), subject: summary(rounds.subject) };
+export function contest(load, floor, subject) {
+  return inTurns((seconds) => roundOf(load, floor, seconds), (seconds) => roundOf(load, subject, seconds));
 }
 
 /** As rows of the report. An expectation is `{ atLeast }` or `{ atMost }`, of the ratio; a measure without one is for information. */

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { Load } from './load.mjs';
-import { seed } from './seed.mjs';
+import { seed, seedTenants } from './seed.mjs';
 
 const from = (file) => import(`../dist/src/${file}`);
 const START_DEADLINE_MS = 60_000;
@@ -35,6 +35,14 @@ class ServerProcess {
   async cpuMicros() {
     this.child.send('cpu');
     return (await answerOf(this.child, this.name, PATIENCE_MS)).cpuMicros;
+  }
+
+  /** Has it do something that takes a while, such as a round. */
+  async ask(message) {
+    this.child.send(message);
+    const { failure, ...answer } = await answerOf(this.child, this.name, PATIENCE_MS);
+    if (failure !== undefined) throw new Error(`the server ${this.name} failed: ${failure}`);
+    return answer;
   }
 
   async stop() {
@@ -90,6 +98,17 @@ export class World {
       const dataDir = await this.#directory(name);
       const server = await this.#start(name, 'morag', { NODE_ENV: 'development', DATABASE_URL: url, DATA_DIR: dataDir, ROLE: 'api', LOG_LEVEL: 'info', DOCS_ENABLED: 'false' });
       return { server, ...(await seed(server.url, superuserUrl, keys)) };
+    });
+  }
+
+  /** So many tenants without limits they could reach, and who charges them: the server's code, and plain clients, which charge the first one only. */
+  charges(count) {
+    return this.#once(`charges ${count}`, async () => {
+      const { url, superuserUrl } = await this.#database('morag_charges');
+      const tenants = await seedTenants(superuserUrl, count);
+      const server = await this.#start('charges', 'charges', { DATABASE_URL: url });
+      const plain = await this.#start('plain-charges', 'charges', { DATABASE_URL: url, PLAIN_TENANT: tenants[0] });
+      return { server, plain, tenants };
     });
   }
 

@@ -75,7 +75,7 @@ export class ApiKeysService {
           metadata: dto.metadata,
         }),
       );
-      await this.quotas.take(tx, 'api_keys', 1);
+      await this.quotas.take(tx, { api_keys: 1 });
       return this.read(tx, id);
     });
     return { api_key: key, secret_key: minted.secret };
@@ -151,7 +151,7 @@ export class ApiKeysService {
       if (!revoked) await this.find(tx, id);
       if (!revoked?.heldQuota) return;
       await this.apiKeys.revokeLineage(tx, revoked.lineageId);
-      await this.quotas.giveBack(tx, 'api_keys', 1);
+      await this.quotas.giveBack(tx, { api_keys: 1 });
     });
   }
 

@@ -137,14 +137,14 @@ export class DatabasesService {
       if (violates(error, 'databases_name')) throw new DatabaseNameTaken(dto.name);
       throw error;
     }
-    await this.quotas.take(tx, 'databases', 1);
+    await this.quotas.take(tx, { databases: 1 });
     return id;
   }
 
   private async removeRow(tx: TenantTx, id: string): Promise<boolean> {
     try {
       if (!(await this.databases.remove(tx, id))) return false;
-      await this.quotas.giveBack(tx, 'databases', 1);
+      await this.quotas.giveBack(tx, { databases: 1 });
       return true;
     } catch (error) {
       if (violates(error, 'documents_database')) throw new DatabaseInUse();

@@ -94,3 +94,6 @@ export class DocumentEntity {
   @Column({ name: 'updated_at', type: 'timestamptz' })
   updatedAt: Date;
 }
+
+/** What a document has taken of its tenant's quotas. */
+export type DocumentCharge = Pick<DocumentEntity, 'isCharged' | 'sizeBytes' | 'chunkCount' | 'reservedPoints'>;

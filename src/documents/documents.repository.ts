@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { TenantTx } from '../persistence/transactions.js';
-import { DocumentEntity, type DocumentState, type ProcessingError } from './document.entity.js';
+import { DocumentEntity, type DocumentCharge, type DocumentState, type ProcessingError } from './document.entity.js';
 import type { DocumentType } from './ingestion/media-type.js';
 
 export interface DocumentWithCollection {
@@ -27,6 +27,19 @@ interface ListPage {
   limit: number;
   before: string | null;
   id?: string;
+}
+
+const CHARGE = 'is_charged, size_bytes, chunk_count, reserved_points';
+
+interface ChargeRow {
+  is_charged: boolean;
+  size_bytes: string;
+  chunk_count: number;
+  reserved_points: number;
+}
+
+function chargeOf([row]: readonly ChargeRow[]): DocumentCharge | null {
+  return row ? { isCharged: row.is_charged, sizeBytes: Number(row.size_bytes), chunkCount: row.chunk_count, reservedPoints: row.reserved_points } : null;
 }
 
 @Injectable()
@@ -73,13 +86,9 @@ export class DocumentsRepository {
     return entities.map((document, row) => ({ document, collectionName: raw[row]!.collection_name }));
   }
 
-  /** Takes the document from every reader at once; what it left elsewhere is removed later. */
-  async markDeleted(tx: TenantTx, id: string): Promise<boolean> {
-    const [rows] = await tx.manager.query<[unknown[], number]>(
-      `UPDATE documents SET state = 'DELETED', updated_at = now() WHERE tenant_id = $1 AND id = $2 AND state <> 'DELETED' RETURNING id`,
-      [tx.tenantId, id],
-    );
-    return rows.length === 1;
+  /** Takes the document from every reader at once; what it left elsewhere is removed later. Null when that has been done. */
+  markDeleted(tx: TenantTx, id: string): Promise<DocumentCharge | null> {
+    return this.changeCharged(tx, id, `state = 'DELETED', reserved_points = 0`, [], `state <> 'DELETED'`);
   }
 
   async markExpired(tx: TenantTx, id: string): Promise<void> {
@@ -88,33 +97,39 @@ export class DocumentsRepository {
 
   /** Begins or begins again, unless the document was deleted or belongs to another job by now. */
   async startIngesting(tx: TenantTx, id: string, jobId: string): Promise<boolean> {
-    return this.whileIngesting(tx, id, jobId, `state = 'INGESTING', processing_error = NULL`, [], `('PENDING', 'INGESTING')`);
+    return (await this.whileIngesting(tx, id, jobId, `state = 'INGESTING', processing_error = NULL`, [], `('PENDING', 'INGESTING')`)) !== null;
   }
 
-  async reservePoints(tx: TenantTx, id: string, jobId: string, points: number): Promise<boolean> {
+  reservePoints(tx: TenantTx, id: string, jobId: string, points: number): Promise<DocumentCharge | null> {
     return this.whileIngesting(tx, id, jobId, 'reserved_points = $4', [points]);
   }
 
-  async completeIngesting(tx: TenantTx, id: string, jobId: string, result: { chunkCount: number; title: string }): Promise<boolean> {
+  completeIngesting(tx: TenantTx, id: string, jobId: string, result: { chunkCount: number; title: string }): Promise<DocumentCharge | null> {
     return this.whileIngesting(tx, id, jobId, `state = 'INGESTED', reserved_points = 0, chunk_count = $4, title = $5, processed_at = now()`, [result.chunkCount, result.title]);
   }
 
-  async failIngesting(tx: TenantTx, id: string, jobId: string, error: ProcessingError): Promise<boolean> {
+  failIngesting(tx: TenantTx, id: string, jobId: string, error: ProcessingError): Promise<DocumentCharge | null> {
     const set = `state = 'FAILED', processing_error = $4, is_charged = false, reserved_points = 0, processed_at = now()`;
     return this.whileIngesting(tx, id, jobId, set, [JSON.stringify(error)], `('PENDING', 'INGESTING')`);
   }
 
-  /** True for the one caller that removed it. */
-  async remove(tx: TenantTx, id: string): Promise<boolean> {
-    const [, affected] = await tx.manager.query<[unknown[], number]>(`DELETE FROM documents WHERE tenant_id = $1 AND id = $2 AND state = 'DELETED'`, [tx.tenantId, id]);
-    return affected === 1;
+  /** What it was charged to the last, for the one caller that removed it. */
+  async remove(tx: TenantTx, id: string): Promise<DocumentCharge | null> {
+    const [rows] = await tx.manager.query<[ChargeRow[], number]>(`DELETE FROM documents WHERE tenant_id = $1 AND id = $2 AND state = 'DELETED' RETURNING ${CHARGE}`, [tx.tenantId, id]);
+    return chargeOf(rows);
   }
 
-  private async whileIngesting(tx: TenantTx, id: string, jobId: string, set: string, values: unknown[], states = `('INGESTING')`): Promise<boolean> {
-    const [rows] = await tx.manager.query<[unknown[], number]>(
-      `UPDATE documents SET ${set}, updated_at = now() WHERE tenant_id = $1 AND id = $2 AND job_id = $3 AND state IN ${states} RETURNING id`,
-      [tx.tenantId, id, jobId, ...values],
+  private whileIngesting(tx: TenantTx, id: string, jobId: string, set: string, values: unknown[], states = `('INGESTING')`): Promise<DocumentCharge | null> {
+    return this.changeCharged(tx, id, set, [jobId, ...values], `job_id = $3 AND state IN ${states}`);
+  }
+
+  /** Answers what the document was charged before the change, read under the lock: the counters are changed by the difference. */
+  private async changeCharged(tx: TenantTx, id: string, set: string, values: unknown[], condition: string): Promise<DocumentCharge | null> {
+    const [rows] = await tx.manager.query<[ChargeRow[], number]>(
+      `WITH before AS (SELECT ${CHARGE} FROM documents WHERE tenant_id = $1 AND id = $2 AND ${condition} FOR NO KEY UPDATE)
+       UPDATE documents SET ${set}, updated_at = now() FROM before WHERE tenant_id = $1 AND id = $2 RETURNING before.*`,
+      [tx.tenantId, id, ...values],
     );
-    return rows.length === 1;
+    return chargeOf(rows);
   }
 }

@@ -44,8 +44,7 @@ export class DocumentsService {
       if (!found) throw new DocumentNotFound();
       // The job's row before the document's, as a job that ends takes them: the other way round both would wait for each other.
       await this.jobs.cancelOfDocument(tx, id);
-      if (!(await this.documents.markDeleted(tx, id))) throw new DocumentNotFound();
-      await this.purge.schedule(tx, id, found.collectionName);
+      if (!(await this.purge.begin(tx, id, found.collectionName))) throw new DocumentNotFound();
     });
   }
 }

@@ -27,6 +27,18 @@ export class PurgeHandler implements TaskHandler {
     private readonly blobs: BlobStore,
   ) {}
 
+  /**
+   * Hides the document from every reader. What it had reserved goes back at once, what it used when the last of it is gone.
+   * @returns false when that has been done
+   */
+  async begin(tx: TenantTx, documentId: string, collection: string): Promise<boolean> {
+    const before = await this.documents.markDeleted(tx, documentId);
+    if (!before) return false;
+    await this.schedule(tx, documentId, collection);
+    await this.charges.releasePoints(tx, before);
+    return true;
+  }
+
   async schedule(tx: TenantTx, documentId: string, collection: string): Promise<void> {
     await this.jobs.enqueueTask(tx, this, { documentId, collection });
   }
@@ -54,8 +66,7 @@ export class PurgeHandler implements TaskHandler {
 
   /** The last trace: the row, its chunks and what it was charged, once. */
   private async forget(tx: TenantTx, documentId: string): Promise<void> {
-    const document = await this.documents.findById(tx, documentId);
-    if (!document || !(await this.documents.remove(tx, documentId))) return;
-    await this.charges.giveBack(tx, document);
+    const charge = await this.documents.remove(tx, documentId);
+    if (charge) await this.charges.giveBack(tx, charge);
   }
 }

@@ -1,7 +1,10 @@
 import type { TenantTx } from '../persistence/transactions.js';
 import type { JobEntity, JobError } from './job.entity.js';
 
-/** A claimed job. Its attempt number fences every effect: a worker that lost the job cannot write any more. */
+/**
+ * A claimed job. Its attempt number fences every effect, and a lease by the database's clock bounds it: a worker that lost the job, or did
+ * not renew it in time, cannot write any more.
+ */
 export type JobLease = Pick<JobEntity, 'id' | 'tenantId' | 'userId' | 'documentId' | 'type' | 'attempt' | 'maxAttempts'>;
 
 export interface JobRun {
@@ -18,6 +21,8 @@ export interface JobHandler {
   readonly maxAttempts: number;
   /** May run twice; must call `JobsService.finish` in its last transaction. */
   run(run: JobRun): Promise<void>;
+  /** Releases what the attempt held while it ran, in the transaction that puts the job back to be tried again. */
+  letGo(tx: TenantTx, lease: JobLease): Promise<void>;
   /** Gives back what the job held, in the transaction that fails it for good. */
   giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<void>;
 }

@@ -43,6 +43,10 @@ export class JobEntity {
   @Column({ type: 'integer' })
   attempt: number;
 
+  /** By the database's clock; null while no worker runs the job. */
+  @Column({ name: 'lease_expires_at', type: 'timestamptz', nullable: true })
+  leaseExpiresAt: Date | null;
+
   @Column({ name: 'max_attempts', type: 'integer' })
   maxAttempts: number;
 

@@ -1,8 +1,10 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Config } from '../config/config.js';
+import { ExpiredLeases } from './expired-leases.js';
 import { JobAdministration } from './job-administration.service.js';
 import { JobEntity } from './job.entity.js';
+import { JobLeases } from './job-leases.js';
 import { JobRegistry } from './job-registry.js';
 import { JobsController } from './jobs.controller.js';
 import { JobsRemoval } from './jobs-removal.service.js';
@@ -28,6 +30,8 @@ export class JobsModule {
         QueueEntriesRepository,
         JobsRemoval,
         JobAdministration,
+        JobLeases,
+        ExpiredLeases,
         JobsWorker,
       ],
       exports: [JobRegistry, JobsService, JobsRemoval, JobAdministration, JobsWorker],

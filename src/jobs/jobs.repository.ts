@@ -31,6 +31,12 @@ export interface JobPage {
   before: string | null;
 }
 
+/** By the database's clock, the only one that all workers share. */
+const LEASE = `now() + interval '30 seconds'`;
+const LEASE_COLUMNS = `id, tenant_id AS "tenantId", user_id AS "userId", document_id AS "documentId", type, attempt, max_attempts AS "maxAttempts"`;
+/** More than ever run at once in one place; what is left over is found at the next look. */
+const EXPIRED_AT_ONCE = 500;
+
 @Injectable()
 export class JobsRepository {
   async insert(tx: TenantTx, job: Pick<JobEntity, 'id' | 'userId' | 'documentId' | 'type' | 'maxAttempts'>): Promise<void> {
@@ -41,12 +47,49 @@ export class JobsRepository {
   async claim(tx: TenantTx, id: string): Promise<JobLease | null> {
     const [rows] = await tx.manager.query<[JobLease[], number]>(
       `UPDATE jobs SET status = 'PROCESSING', attempt = attempt + 1, percentage = 0, stage = NULL, summary = 'Started', error = NULL,
-              started_at = COALESCE(started_at, now()), updated_at = now()
+              lease_expires_at = ${LEASE}, started_at = COALESCE(started_at, now()), updated_at = now()
         WHERE tenant_id = $1 AND id = $2 AND status IN ('PENDING', 'PROCESSING')
-        RETURNING id, tenant_id AS "tenantId", user_id AS "userId", document_id AS "documentId", type, attempt, max_attempts AS "maxAttempts"`,
+        RETURNING ${LEASE_COLUMNS}`,
       [tx.tenantId, id],
     );
     return rows[0] ?? null;
+  }
+
+  /**
+   * Prolongs what is still held, and answers what is not. A row that somebody is just changing is left for the next time: a statement
+   * about many jobs must not wait for one of them.
+   */
+  async renew(tx: SystemTx, leases: readonly JobLease[]): Promise<JobLease[]> {
+    const held = await tx.manager.query<Pick<JobLease, 'id' | 'attempt'>[]>(
+      `WITH held AS (
+         SELECT tenant_id, id, attempt FROM jobs JOIN unnest($1::uuid[], $2::uuid[], $3::int[]) AS mine (tenant_id, id, attempt) USING (tenant_id, id, attempt)
+          WHERE status = 'PROCESSING' AND lease_expires_at > now()
+       ), free AS (
+         SELECT j.tenant_id, j.id FROM jobs j JOIN held USING (tenant_id, id, attempt) WHERE j.status = 'PROCESSING' FOR NO KEY UPDATE OF j SKIP LOCKED
+       ), renewed AS (
+         UPDATE jobs j SET lease_expires_at = ${LEASE} FROM free WHERE j.tenant_id = free.tenant_id AND j.id = free.id
+       )
+       SELECT id, attempt FROM held`,
+      [leases.map(({ tenantId }) => tenantId), leases.map(({ id }) => id), leases.map(({ attempt }) => attempt)],
+    );
+    return leases.filter((lease) => !held.some(({ id, attempt }) => id === lease.id && attempt === lease.attempt));
+  }
+
+  listExpired(tx: SystemTx): Promise<JobLease[]> {
+    return tx.manager.query(`SELECT ${LEASE_COLUMNS} FROM jobs WHERE status = 'PROCESSING' AND lease_expires_at <= now() LIMIT ${EXPIRED_AT_ONCE}`);
+  }
+
+  /** True for the one caller that takes the job from the attempt whose lease ran out; false as well while somebody is just changing it. */
+  async expire(tx: TenantTx, lease: JobLease): Promise<boolean> {
+    const [rows] = await tx.manager.query<[unknown[], number]>(
+      `WITH expired AS (
+         SELECT id FROM jobs WHERE tenant_id = $1 AND id = $2 AND attempt = $3 AND status = 'PROCESSING' AND lease_expires_at <= now() FOR NO KEY UPDATE SKIP LOCKED
+       )
+       UPDATE jobs SET status = 'PENDING', summary = 'Will be tried again: the worker fell silent', lease_expires_at = NULL, updated_at = now()
+         FROM expired WHERE tenant_id = $1 AND jobs.id = expired.id RETURNING jobs.id`,
+      [tx.tenantId, lease.id, lease.attempt],
+    );
+    return rows.length === 1;
   }
 
   async report(tx: TenantTx, lease: JobLease, percentage: number, stage: string): Promise<boolean> {
@@ -58,23 +101,23 @@ export class JobsRepository {
   }
 
   async finish(tx: TenantTx, lease: JobLease, summary: string, result: object): Promise<boolean> {
-    return this.whileHeld(tx, lease, `status = 'FINISHED', percentage = 100, stage = NULL, summary = $4, result = $5, ended_at = now()`, [summary, JSON.stringify(result)]);
+    return this.whileHeld(tx, lease, `status = 'FINISHED', lease_expires_at = NULL, percentage = 100, stage = NULL, summary = $4, result = $5, ended_at = now()`, [summary, JSON.stringify(result)]);
   }
 
   /** Answers the stage it failed in, or null when the job is no longer held. */
   async fail(tx: TenantTx, lease: JobLease, error: JobError): Promise<string | null> {
-    const set = `status = 'FAILED', summary = $4, error = $5, ended_at = now()`;
+    const set = `status = 'FAILED', lease_expires_at = NULL, summary = $4, error = $5, ended_at = now()`;
     const [row] = await this.updateHeld(tx, lease, set, [error.message, JSON.stringify(error)]);
     return row ? (row.stage ?? 'start') : null;
   }
 
   async putBack(tx: TenantTx, lease: JobLease, error: JobError): Promise<boolean> {
-    return this.whileHeld(tx, lease, `status = 'PENDING', summary = $4, error = $5`, [`Will be tried again: ${error.message}`, JSON.stringify(error)]);
+    return this.whileHeld(tx, lease, `status = 'PENDING', lease_expires_at = NULL, summary = $4, error = $5`, [`Will be tried again: ${error.message}`, JSON.stringify(error)]);
   }
 
   async cancelOfDocument(tx: TenantTx, documentId: string): Promise<void> {
     await tx.manager.query(
-      `UPDATE jobs SET status = 'CANCELLED', summary = 'Cancelled', ended_at = now(), updated_at = now()
+      `UPDATE jobs SET status = 'CANCELLED', lease_expires_at = NULL, summary = 'Cancelled', ended_at = now(), updated_at = now()
         WHERE tenant_id = $1 AND document_id = $2 AND status IN ('PENDING', 'WAITING_FOR_REMOTE_WORKER', 'PROCESSING')`,
       [tx.tenantId, documentId],
     );
@@ -143,10 +186,11 @@ export class JobsRepository {
     return Number(counted?.total ?? 0);
   }
 
-  /** Changes the job only while this attempt is the current one: the late write of a worker that lost it changes nothing. */
+  /** Changes the job only while this attempt is the current one and its lease runs: the late write of a worker that lost it changes nothing. */
   private async updateHeld(tx: TenantTx, lease: JobLease, set: string, values: unknown[]): Promise<{ stage: string | null }[]> {
     const [rows] = await tx.manager.query<[{ stage: string | null }[], number]>(
-      `UPDATE jobs SET ${set}, updated_at = now() WHERE tenant_id = $1 AND id = $2 AND attempt = $3 AND status = 'PROCESSING' RETURNING stage`,
+      `UPDATE jobs SET ${set}, updated_at = now()
+        WHERE tenant_id = $1 AND id = $2 AND attempt = $3 AND status = 'PROCESSING' AND lease_expires_at > now() RETURNING stage`,
       [tx.tenantId, lease.id, lease.attempt, ...values],
     );
     return rows;

@@ -63,8 +63,12 @@ export class JobsService {
     });
   }
 
-  async putBack(lease: JobLease, error: JobError): Promise<void> {
-    await this.transactions.forTenant(lease.tenantId, (tx) => this.jobs.putBack(tx, lease, error));
+  /** For another attempt; `letGo` releases what this one held, in the same transaction. @throws LeaseLost */
+  async putBack(lease: JobLease, error: JobError, letGo: (tx: TenantTx) => Promise<void>): Promise<void> {
+    await this.transactions.forTenant(lease.tenantId, async (tx) => {
+      if (!(await this.jobs.putBack(tx, lease, error))) throw new LeaseLost();
+      await letGo(tx);
+    });
   }
 
   cancelOfDocument(tx: TenantTx, documentId: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Config } from '../config/config.js';
 import type { JobHandler, JobLease } from './job-handler.js';
+import { JobLeases } from './job-leases.js';
 import { JobRegistry } from './job-registry.js';
 import type { JobError } from './job.entity.js';
 import { JobFailure, LeaseLost } from './jobs.errors.js';
@@ -25,6 +26,7 @@ export class JobsWorker implements OnApplicationBootstrap {
     private readonly registry: JobRegistry,
     private readonly queue: Queue,
     private readonly jobs: JobsService,
+    private readonly leases: JobLeases,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -47,23 +49,27 @@ export class JobsWorker implements OnApplicationBootstrap {
     const lease = await this.jobs.claim(data['tenantId']!, data['jobId']!);
     // It ended meanwhile: cancelled, or finished by a worker that could not tell the queue any more.
     if (!lease) return;
+    const held = this.leases.hold(lease);
     try {
       if (lease.attempt > lease.maxAttempts) throw new JobFailure('worker_lost', 'The worker died each time it tried.', true);
-      await handler.run({ lease, signal, report: (percentage, stage) => this.jobs.report(lease, percentage, stage) });
+      await handler.run({ lease, signal: AbortSignal.any([signal, held.signal]), report: (percentage, stage) => this.jobs.report(lease, percentage, stage) });
     } catch (error) {
-      await this.afterFailure(handler, lease, error, signal);
+      await this.afterFailure(handler, lease, held.signal.aborted ? held.signal.reason : error, signal);
+    } finally {
+      held.letGo();
     }
   }
 
   private async afterFailure(handler: JobHandler, lease: JobLease, error: unknown, signal: AbortSignal): Promise<void> {
-    if (error instanceof LeaseLost) return;
+    // The queue delivers again what is still ours there: the next claim finds out whether there is anything left to do.
+    if (error instanceof LeaseLost) throw error;
     const told = describe(error);
     this.logger.warn({ err: error, job_id: lease.id, attempt: lease.attempt, code: told.code }, 'a job attempt failed');
     if (!signal.aborted && (!told.retryable || lease.attempt >= lease.maxAttempts)) {
       await this.jobs.fail(lease, told, (tx, stage) => handler.giveUp(tx, lease, told, stage));
       return;
     }
-    await this.jobs.putBack(lease, told);
+    await this.jobs.putBack(lease, told, (tx) => handler.letGo(tx, lease));
     // The queue delivers again, after a growing delay.
     throw error;
   }

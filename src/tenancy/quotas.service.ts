@@ -4,41 +4,56 @@ import type { Resource } from './quota.entity.js';
 import { QuotasRepository } from './quotas.repository.js';
 import { QuotaExceeded } from './tenancy.errors.js';
 
+/** How much of each resource. */
+export type Amounts = Partial<Record<Resource, number>>;
+
+/** What is added to both parts of each counter, net; below zero, taken away. */
+export type QuotaChanges = Partial<Record<Resource, { used?: number; reserved?: number }>>;
+
 /**
- * Exact quotas. Call these last in a transaction: the counter's row is the one all of a tenant's writers share,
- * so it is locked shortest that way, and always after the row it counts, which rules out deadlocks.
+ * Exact quotas, each call one statement whatever it names. Call these last in a transaction, and once: the counters' rows are the ones all
+ * of a tenant's writers share, so they are locked shortest that way, and always after the row they count, which rules out deadlocks.
  */
 @Injectable()
 export class QuotasService {
   constructor(private readonly quotas: QuotasRepository) {}
 
-  /** @throws QuotaExceeded when the limit leaves no room; the caller's transaction then rolls back */
-  async take(tx: TenantTx, resource: Resource, amount: number): Promise<void> {
-    await this.require(tx, resource, amount, { used: amount, reserved: 0 });
+  /** @throws QuotaExceeded when one limit leaves no room; the caller's transaction then rolls back */
+  take(tx: TenantTx, amounts: Amounts): Promise<void> {
+    return this.change(tx, Object.fromEntries(Object.entries(amounts).map(([resource, amount]) => [resource, { used: amount }])));
   }
 
-  async giveBack(tx: TenantTx, resource: Resource, amount: number): Promise<void> {
-    await this.quotas.apply(tx, resource, { used: -amount, reserved: 0 });
+  giveBack(tx: TenantTx, amounts: Amounts): Promise<void> {
+    return this.change(tx, Object.fromEntries(Object.entries(amounts).map(([resource, amount]) => [resource, { used: -amount }])));
   }
 
-  /** Holds room for something whose making takes a while; a crash leaves it held until it is settled or released. */
-  async reserve(tx: TenantTx, resource: Resource, amount: number): Promise<void> {
-    await this.require(tx, resource, amount, { used: 0, reserved: amount });
+  /**
+   * For what is used and reserved at once, such as a reservation that becomes a use. A reservation holds room for something whose making
+   * takes a while; whoever makes it keeps in a row of its own how much that is, and changes both in one transaction.
+   * @throws QuotaExceeded when the sum grows and passes the limit; names the first resource that does not fit
+   */
+  async change(tx: TenantTx, changes: QuotaChanges): Promise<void> {
+    const wanted = Object.entries(changes)
+      .map(([resource, { used = 0, reserved = 0 }]) => ({ resource: resource as Resource, used, reserved }))
+      .filter(({ used, reserved }) => used !== 0 || reserved !== 0);
+    if (wanted.length === 0) return;
+    const verdicts = await this.quotas.change(tx, wanted);
+    if (verdicts.length < wanted.length) throw new Error(`tenant ${tx.tenantId} lacks a quota row of ${wanted.map(({ resource }) => resource).join(', ')}`);
+    const refused = verdicts.find(({ fits }) => !fits);
+    if (!refused) return;
+    const { used, reserved } = wanted.find(({ resource }) => resource === refused.resource)!;
+    throw new QuotaExceeded({ resource: refused.resource, limit: refused.limit ?? 0, used: refused.taken, requested: used + reserved });
   }
 
-  /** Turns a reservation into use. */
-  async settle(tx: TenantTx, resource: Resource, amount: number): Promise<void> {
-    await this.quotas.apply(tx, resource, { used: amount, reserved: -amount });
-  }
-
-  async release(tx: TenantTx, resource: Resource, amount: number): Promise<void> {
-    await this.quotas.apply(tx, resource, { used: 0, reserved: -amount });
-  }
-
-  private async require(tx: TenantTx, resource: Resource, requested: number, change: { used: number; reserved: number }): Promise<void> {
-    if (await this.quotas.takeWithinLimit(tx, resource, change)) return;
-    const quota = await this.quotas.findOne(tx, resource);
-    if (!quota) throw new Error(`tenant ${tx.tenantId} has no quota row for ${resource}`);
-    throw new QuotaExceeded({ resource, limit: quota.hardLimit ?? 0, used: quota.used + quota.reserved, requested });
+  /**
+   * Whether there is room at this moment, without taking it: for refusing early what cannot be taken later.
+   * @throws QuotaExceeded
+   */
+  async requireRoom(tx: TenantTx, amounts: Amounts): Promise<void> {
+    for (const { resource, hardLimit, used, reserved } of await this.quotas.list(tx, tx.tenantId)) {
+      const requested = amounts[resource] ?? 0;
+      if (hardLimit === null || requested <= 0 || used + reserved + requested <= hardLimit) continue;
+      throw new QuotaExceeded({ resource, limit: hardLimit, used: used + reserved, requested });
+    }
   }
 }

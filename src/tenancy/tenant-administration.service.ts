@@ -4,7 +4,7 @@ import { isWorkingTenant } from '../common/principal.js';
 import { TenantChanges } from '../events/tenant-changes.js';
 import { Transactions, type AnyTx, type SystemTx } from '../persistence/transactions.js';
 import { TenantInfoDto, type ListTenantsQueryDto, type QuotaChangeDto, type TenantListDto, type UpdateTenantDto } from './dto/tenant.dto.js';
-import { BYTES_PER_MIB, RESOURCES } from './quota.entity.js';
+import { BYTES_PER_MIB } from './quota.entity.js';
 import { QuotasRepository } from './quotas.repository.js';
 import { TenantConfigurationService } from './tenant-configuration.service.js';
 import { TenantBeingPurged, TenantNotFound } from './tenancy.errors.js';
@@ -26,9 +26,9 @@ function filterOf(query: ListTenantsQueryDto): TenantFilter {
   };
 }
 
-/** As those who take several lock them (`DocumentCharges`), so that neither waits for the other in a circle. */
+/** By name, as those who change several counters at once lock them, so that neither waits for the other in a circle. */
 function inLockingOrder(changes: readonly QuotaChangeDto[]): QuotaChangeDto[] {
-  return changes.toSorted((a, b) => RESOURCES.indexOf(a.resource_type) - RESOURCES.indexOf(b.resource_type));
+  return changes.toSorted((a, b) => (a.resource_type < b.resource_type ? -1 : 1));
 }
 
 /** All tenants, as the administrator sees and changes them. */

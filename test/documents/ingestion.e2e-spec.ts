@@ -396,6 +396,16 @@ describe('ingestion with an embedding provider', () => {
     expect(await traces(server, tenant)).toEqual({ documents: 1, chunks: 1, vectors: 1, blobs: 1, 'documents used': 1, 'bytes used': 30, 'points used': 1, 'points reserved': 0 });
   });
 
+  it('reserves nothing between two attempts', async () => {
+    refusals = Array<number>(20).fill(500);
+    const { body } = await send('Words that wait for another attempt.');
+    await eventually(() => tenant.client.get(`/api/v1/jobs/${body.task_id}`), (seen) => seen.body.status === 'PENDING' && seen.body.attempt === 1);
+    expect(await traces(server, tenant)).toMatchObject({ 'documents used': 1, 'points used': 0, 'points reserved': 0 });
+    refusals = [];
+    expect(await waitForTask(tenant.client, body.task_id)).toMatchObject({ status: 'completed' });
+    expect(await traces(server, tenant)).toMatchObject({ 'points used': 1, 'points reserved': 0 });
+  });
+
   it('fails at once when the provider refuses the credential, and charges nothing', async () => {
     refusals = [401, 401, 401, 401, 401, 401];
     const { body } = await send('Words nobody will embed.');

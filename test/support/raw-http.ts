@@ -51,3 +51,22 @@ export async function sendBytes(url: string, bytes: Buffer | string, then: 'end'
   if (!socket.closed) await once(socket, 'close');
   return received;
 }
+
+/** Writes raw bytes and neither more nor an end, and answers the first whole answer: so the server cannot have waited for the rest. */
+export async function answerTo(url: string, bytes: Buffer | string): Promise<RawAnswer> {
+  const { hostname, port } = new URL(url);
+  const socket = connect({ host: hostname, port: Number(port) });
+  try {
+    socket.write(bytes);
+    let received = '';
+    for await (const part of socket.setEncoding('utf8') as AsyncIterable<string>) {
+      received += part;
+      const [head = '', body = ''] = received.split('\r\n\r\n');
+      const length = Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? NaN);
+      if (Buffer.byteLength(body) === length) return { status: Number(head.split(' ')[1]), contentType: /^content-type: (.+)$/im.exec(head)?.[1] ?? '', body: JSON.parse(body) };
+    }
+    throw new Error(`the connection ended before an answer: ${received}`);
+  } finally {
+    socket.destroy();
+  }
+}

@@ -39,6 +39,11 @@ export class DocumentEntries {
     }
   }
 
+  /** Refuses early what could not be entered later; a lower limit or a larger use meanwhile is found when it is. @throws QuotaExceeded */
+  requireRoom(principal: Principal, sizeBytes: number): Promise<void> {
+    return this.transactions.forTenant(principal.tenantId, (tx) => this.charges.requireRoom(tx, sizeBytes));
+  }
+
   private async insert(tx: TenantTx, principal: Principal, reference: DatabaseReference, fields: DocumentFields): Promise<string> {
     const database = await this.databases.resolve(tx, principal, reference);
     const jobId = uuidv7();

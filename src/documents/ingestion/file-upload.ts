@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { errorCode, errorMessage } from '../../common/error-code.js';
 import { AppError } from '../../common/errors.js';
+import type { Principal } from '../../common/principal.js';
 import { MalformedRequest, PayloadTooLarge, UnsupportedMediaType, ValidationFailed } from '../../common/request-errors.js';
 import { validationPipe } from '../../common/validation.js';
 import type { IngestionSettings } from '../../tenancy/tenant-configuration.service.js';
@@ -18,10 +19,13 @@ const ENVELOPE_BYTES = 1024 * 1024;
 export class FileUpload {
   constructor(private readonly intake: IntakeService) {}
 
-  /** @throws UnsupportedMediaType, PayloadTooLarge, MalformedRequest, ValidationFailed; nothing is left behind */
-  async read(request: FastifyRequest, settings: IngestionSettings): Promise<{ file: ReceivedFile; dto: IngestFileDto }> {
+  /** @throws UnsupportedMediaType, PayloadTooLarge, QuotaExceeded, MalformedRequest, ValidationFailed; nothing is left behind */
+  async read(request: FastifyRequest, principal: Principal, settings: IngestionSettings): Promise<{ file: ReceivedFile; dto: IngestFileDto }> {
     if (!request.isMultipart()) throw new UnsupportedMediaType('Send the file as multipart/form-data, in a field named "file".');
-    if (Number(request.headers['content-length'] ?? 0) > settings.maxFileBytes + ENVELOPE_BYTES) throw new PayloadTooLarge(settings.maxFileSize);
+    // The file has at least so many bytes. A chunked body does not say, and is judged when it is there.
+    const leastBytes = Math.max(0, Number(request.headers['content-length'] ?? 0) - ENVELOPE_BYTES);
+    if (leastBytes > settings.maxFileBytes) throw new PayloadTooLarge(settings.maxFileSize);
+    await this.intake.requireRoom(principal, leastBytes);
     const received: { file?: ReceivedFile } = {};
     try {
       const fields = await this.readParts(request, settings, received);

@@ -69,6 +69,10 @@ export class IngestHandler implements JobHandler {
     }
   }
 
+  letGo(tx: TenantTx, lease: JobLease): Promise<void> {
+    return this.ingestions.letGo(tx, lease);
+  }
+
   async giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<void> {
     const collection = await this.ingestions.giveUp(tx, lease, error, stage);
     if (collection === null) return;

@@ -24,7 +24,7 @@ export class IngestionController {
   @ApiBody({ type: IngestFileFormDto })
   async ingestFile(@CurrentPrincipal() principal: Principal, @Req() request: FastifyRequest): Promise<AcceptedDto> {
     const settings = await this.configuration.forIngestion(principal);
-    const { file, dto } = await this.upload.read(request, settings);
+    const { file, dto } = await this.upload.read(request, principal, settings);
     return this.intake.accept(principal, settings, file, dto);
   }
 

@@ -39,24 +39,25 @@ export class IngestionsService {
     });
   }
 
-  /** Holds room for the vectors before they are made; what an earlier attempt held is let go first. */
+  /** Holds room for the vectors before they are made, instead of what an earlier attempt held. @throws LeaseLost, QuotaExceeded */
   reserve(lease: JobLease, points: number): Promise<void> {
     return this.transactions.forTenant(lease.tenantId, async (tx) => {
       await this.jobs.hold(tx, lease);
-      const before = await this.documents.findById(tx, lease.documentId);
-      if (!before || !(await this.documents.reservePoints(tx, lease.documentId, lease.id, points))) throw new LeaseLost();
-      await this.charges.reservePoints(tx, before.reservedPoints, points);
+      const before = await this.documents.reservePoints(tx, lease.documentId, lease.id, points);
+      if (!before) throw new LeaseLost();
+      await this.charges.reservePoints(tx, before, points);
     });
   }
 
-  /** Everything a reader will see changes in this one transaction. @throws LeaseLost */
+  /** Everything a reader will see changes in this one transaction. @throws LeaseLost, QuotaExceeded */
   complete(lease: JobLease, document: DocumentEntity, title: string, chunks: readonly IdentifiedChunk[]): Promise<void> {
     return this.transactions.forTenant(lease.tenantId, async (tx) => {
       const result = { document_id: document.id, version: document.version, chunks: chunks.length };
       await this.jobs.finish(tx, lease, `${chunks.length} chunks ingested`, result);
-      if (!(await this.documents.completeIngesting(tx, document.id, lease.id, { chunkCount: chunks.length, title }))) throw new LeaseLost();
+      const before = await this.documents.completeIngesting(tx, document.id, lease.id, { chunkCount: chunks.length, title });
+      if (!before) throw new LeaseLost();
       await this.chunks.replace(tx, document.id, document.version, chunks);
-      await this.charges.settlePoints(tx, chunks.length);
+      await this.charges.settlePoints(tx, before, chunks.length);
     });
   }
 
@@ -65,12 +66,19 @@ export class IngestionsService {
     await this.databases.dropUnlessUsed(tenantId, collection);
   }
 
+  /** An attempt that is made again later begins without a reservation: nobody knows when that will be. */
+  async letGo(tx: TenantTx, lease: JobLease): Promise<void> {
+    const before = await this.documents.reservePoints(tx, lease.documentId, lease.id, 0);
+    if (before) await this.charges.releasePoints(tx, before);
+  }
+
   /** A failed document keeps its row and file, and costs nothing. Answers its collection, for whoever clears that. */
   async giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<string | null> {
+    const before = await this.documents.failIngesting(tx, lease.documentId, lease.id, { code: error.code, message: error.message, stage });
+    if (!before) return null;
     const document = await this.documents.findById(tx, lease.documentId);
-    if (!document || !(await this.documents.failIngesting(tx, document.id, lease.id, { code: error.code, message: error.message, stage }))) return null;
-    await this.charges.giveBack(tx, document);
-    const database = await this.databases.findById(tx, document.databaseId);
+    const database = document && (await this.databases.findById(tx, document.databaseId));
+    await this.charges.giveBack(tx, before);
     return database?.collectionName ?? null;
   }
 }

@@ -50,6 +50,11 @@ export class IntakeService {
     private readonly blobs: BlobStore,
   ) {}
 
+  /** Before anything is received: whether the tenant could keep a document of at least so many bytes. @throws QuotaExceeded */
+  requireRoom(principal: Principal, sizeBytes: number): Promise<void> {
+    return this.entries.requireRoom(principal, sizeBytes);
+  }
+
   /** @throws PayloadTooLarge, StorageFull; nothing is left behind */
   receive(source: Readable, { maxFileBytes, maxFileSize }: IngestionSettings): Promise<StagedBlob> {
     return this.blobs.receive(source, { maxBytes: maxFileBytes, maxSize: maxFileSize, headBytes: SNIFF_BYTES });

@@ -6,6 +6,7 @@ import { KeyRotation1764000000005 } from './1764000000005-key-rotation.js';
 import { SessionsAndChanges1764000000006 } from './1764000000006-sessions-and-changes.js';
 import { UsageHistory1764000000007 } from './1764000000007-usage-history.js';
 import { QuotaEvents1764000000008 } from './1764000000008-quota-events.js';
+import { JobLeases1764000000009 } from './1764000000009-job-leases.js';
 import { QuotaHistory1764000000010 } from './1764000000010-quota-history.js';
 import { Administration1764000000011 } from './1764000000011-administration.js';
 import { TenantPurge1764000000012 } from './1764000000012-tenant-purge.js';
@@ -20,6 +21,7 @@ export const MIGRATIONS = [
   SessionsAndChanges1764000000006,
   UsageHistory1764000000007,
   QuotaEvents1764000000008,
+  JobLeases1764000000009,
   QuotaHistory1764000000010,
   Administration1764000000011,
   TenantPurge1764000000012,
