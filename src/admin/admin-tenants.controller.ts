@@ -4,6 +4,7 @@ import { CurrentPrincipal, RequirePermission, RequireRole, type Principal } from
 import { UuidParam } from '../common/validation.js';
 import { ListTenantsQueryDto, TenantInfoDto, TenantListDto, UpdateTenantDto } from '../tenancy/dto/tenant.dto.js';
 import { TenantAdministration } from '../tenancy/tenant-administration.service.js';
+import { TenantUpdates } from '../tenancy/tenant-updates.service.js';
 import { PurgeTenantQueryDto, TenantPurgeDto } from './dto/tenant-purge.dto.js';
 import { TenantPurge } from './tenant-purge.service.js';
 
@@ -14,6 +15,7 @@ import { TenantPurge } from './tenant-purge.service.js';
 export class AdminTenantsController {
   constructor(
     private readonly tenants: TenantAdministration,
+    private readonly updates: TenantUpdates,
     private readonly purge: TenantPurge,
   ) {}
 
@@ -32,7 +34,7 @@ export class AdminTenantsController {
   /** Changes status, quotas, configuration or metadata of a tenant. */
   @Patch(':id')
   update(@UuidParam() id: string, @Body() dto: UpdateTenantDto): Promise<TenantInfoDto> {
-    return this.tenants.update(id, dto);
+    return this.updates.update(id, dto);
   }
 
   /** Removes a tenant with everything it has, for good. Nobody of it gets in any more from the answer on; the rest follows in the background. */

@@ -17,6 +17,7 @@ import { TenantUsageController } from './tenant-usage.controller.js';
 import { TenantUsageService } from './tenant-usage.service.js';
 import { TenantEntity } from './tenant.entity.js';
 import { TenantRemoval } from './tenant-removal.service.js';
+import { TenantUpdates } from './tenant-updates.service.js';
 import { TenantsController } from './tenants.controller.js';
 import { TenantsRepository } from './tenants.repository.js';
 import { TenantsService } from './tenants.service.js';
@@ -31,12 +32,12 @@ import { UsageService } from './usage.service.js';
   imports: [TypeOrmModule.forFeature([TenantEntity, QuotaEntity])],
   controllers: [TenantsController, TenantUsageController],
   providers: [
-    TenantsRepository, TenantsService, TenantConfigurationRepository, TenantConfigurationService, TenantAdministration, TenantRemoval, QuotasRepository, QuotasService,
+    TenantsRepository, TenantsService, TenantConfigurationRepository, TenantConfigurationService, TenantAdministration, TenantUpdates, TenantRemoval, QuotasRepository, QuotasService,
     CallQuotasRepository, CallCrossings, QuotaCrossings, EventRetention,
     UsageRepository, UsageService, UsageReportsRepository, UsageReports, UsageRollUpRepository, UsageRollUp,
     QuotaHistoryRepository, TenantUsageService,
   ],
-  exports: [TenantsService, TenantConfigurationService, TenantAdministration, TenantRemoval, QuotasService, UsageService, UsageReports],
+  exports: [TenantsService, TenantConfigurationService, TenantAdministration, TenantUpdates, TenantRemoval, QuotasService, UsageService, UsageReports],
 })
 export class TenancyModule {
   constructor(registry: JobRegistry, rollUp: UsageRollUp, retention: EventRetention, outbox: Outbox, crossings: QuotaCrossings) {

@@ -3,7 +3,7 @@ import { Cursors, pageOf } from '../common/pagination.js';
 import { TenantChanges } from '../events/tenant-changes.js';
 import { Transactions, type SystemTx } from '../persistence/transactions.js';
 import { TenantRemoval } from '../tenancy/tenant-removal.service.js';
-import { TenantAdministration } from '../tenancy/tenant-administration.service.js';
+import { TenantUpdates } from '../tenancy/tenant-updates.service.js';
 import { AdminUserDto, type ListUsersQueryDto, type UpdateStandingDto, type UserListDto } from './dto/user.dto.js';
 import { LastAdministrator, UserNotFound } from './users.errors.js';
 import type { UserEntity } from './user.entity.js';
@@ -43,7 +43,7 @@ export class UserAdministration {
     private readonly removal: TenantRemoval,
     private readonly changes: TenantChanges,
     private readonly cursors: Cursors,
-    tenants: TenantAdministration,
+    tenants: TenantUpdates,
   ) {
     tenants.onWithdrawal(async (tx, tenantId) => requireOneBut(await users.lockAdministrators(tx), (administrator) => administrator.tenantId === tenantId));
   }
