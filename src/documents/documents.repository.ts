@@ -42,6 +42,34 @@ function chargeOf([row]: readonly ChargeRow[]): DocumentCharge | null {
   return row ? { isCharged: row.is_charged, sizeBytes: Number(row.size_bytes), chunkCount: row.chunk_count, reservedPoints: row.reserved_points } : null;
 }
 
+/** Asked for row by row and not joined, so that how rare a database is never decides in which order documents are read. */
+const COLLECTION_NAME = `(SELECT db.collection_name FROM databases db WHERE db.tenant_id = document.tenant_id AND db.id = document.database_id)`;
+
+function conditionsOf(filter: DocumentFilter, page: ListPage): string[] {
+  return [
+    filter.state ? 'state = :state' : `state <> 'DELETED'`,
+    ...(page.id === undefined ? [] : ['id = :id']),
+    ...(page.before === null ? [] : ['id < :before']),
+    ...(filter.type ? ['type = :type'] : []),
+    ...(filter.databaseId === undefined ? [] : ['database_id = :databaseId']),
+    ...(filter.databaseIds && !isMerged(filter, page) ? ['database_id = ANY (:databaseIds)'] : []),
+    ...(filter.query === undefined ? [] : [`position(lower(:query) in lower(title || ' ' || name)) > 0`]),
+  ];
+}
+
+/** Whether the list is of all databases that a key is bound to. */
+const isMerged = ({ databaseIds, databaseId }: DocumentFilter, page: ListPage): boolean =>
+  databaseIds !== null && databaseIds.length > 0 && databaseId === undefined && page.id === undefined;
+
+/**
+ * The newest of each database, of which the newest of all are taken: of `database_id = ANY` PostgreSQL would sort whatever is in the
+ * databases, for every page. Each is a statement of its own, because of a mere join it could not tell a large database from a small one.
+ */
+const newestOfEach = (databaseIds: readonly string[], conditions: readonly string[]): string =>
+  databaseIds
+    .map((_, at) => `(SELECT id FROM documents WHERE tenant_id = :tenantId AND database_id = :database${at} AND ${conditions.join(' AND ')} ORDER BY id DESC LIMIT :limit)`)
+    .join(' UNION ALL ');
+
 @Injectable()
 export class DocumentsRepository {
   async insert(tx: TenantTx, document: NewDocument): Promise<void> {
@@ -66,22 +94,17 @@ export class DocumentsRepository {
   }
 
   async listNewestFirst(tx: TenantTx, filter: DocumentFilter, page: ListPage): Promise<DocumentWithCollection[]> {
+    const conditions = conditionsOf(filter, page);
     const query = tx.manager
       .createQueryBuilder(DocumentEntity, 'document')
-      .innerJoin('databases', 'db', 'db.tenant_id = document.tenant_id AND db.id = document.database_id')
-      .addSelect('db.collection_name', 'collection_name')
-      .where('document.tenant_id = :tenantId', { tenantId: tx.tenantId })
-      .andWhere(filter.state ? 'document.state = :state' : `document.state <> 'DELETED'`, { state: filter.state })
+      .addSelect(COLLECTION_NAME, 'collection_name')
+      .where('document.tenant_id = :tenantId', { tenantId: tx.tenantId, ...filter, ...page })
       .orderBy('document.id', 'DESC')
       .limit(page.limit);
-    if (page.id !== undefined) query.andWhere('document.id = :id', { id: page.id });
-    if (page.before !== null) query.andWhere('document.id < :before', { before: page.before });
-    if (filter.type) query.andWhere('document.type = :type', { type: filter.type });
-    if (filter.databaseId !== undefined) query.andWhere('document.database_id = :databaseId', { databaseId: filter.databaseId });
-    if (filter.databaseIds) query.andWhere('document.database_id = ANY (:databaseIds)', { databaseIds: filter.databaseIds });
-    if (filter.query !== undefined) {
-      query.andWhere(`position(lower(:text) in lower(document.title || ' ' || document.name)) > 0`, { text: filter.query });
-    }
+    if (filter.databaseIds && isMerged(filter, page)) {
+      const named = Object.fromEntries(filter.databaseIds.map((databaseId, at) => [`database${at}`, databaseId]));
+      query.andWhere(`document.id = ANY (ARRAY(${newestOfEach(filter.databaseIds, conditions)}))`, named);
+    } else query.andWhere(conditions.join(' AND '));
     const { entities, raw } = await query.getRawAndEntities<{ collection_name: string }>();
     return entities.map((document, row) => ({ document, collectionName: raw[row]!.collection_name }));
   }

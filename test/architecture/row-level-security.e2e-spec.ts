@@ -296,6 +296,114 @@ describe('row level security', () => {
       expect((await asTenant('', () => login.query('SELECT 1 FROM documents'))).rowCount).toBe(0);
     });
 
+    it.each(['x', '*', 'null', ' ', '{}', "' OR true --", '%', '0', 'ffffffff-ffff-ffff-ffff-ffffffffffff'])('takes %p for no tenant', async (tenantId) => {
+      const seen = await asTenant(tenantId, () => eachTable(({ name }) => refusal(`SELECT FROM ${name}`)));
+      for (const outcome of Object.values(seen)) expect(['22P02', '0 rows']).toContain(outcome);
+    });
+
+    it('shows nothing even to the owner of the tables', async () => {
+      const seen = await asTenant(mine.tenantId, () => eachTable(async ({ name }) => (await login.query(`SELECT FROM ${name}`)).rowCount), 'morag_owner');
+      expect(seen).toEqual(everywhere(0));
+    });
+
+    it('does not let its policies be switched off for a statement', async () => {
+      await asTenant(mine.tenantId, async () => {
+        await login.query('SET LOCAL row_security = off');
+        expect(await eachTable(({ name }) => refusal(`SELECT FROM ${name}`))).toEqual(everywhere('42501'));
+      });
+    });
+
+    it('holds for statements that were prepared for another tenant', async () => {
+      const read = async (): Promise<string[]> => (await login.query<{ tenant_id: string }>({ name: 'prepared', text: 'SELECT DISTINCT tenant_id FROM documents' })).rows.map(({ tenant_id }) => tenant_id);
+      // More often than it takes PostgreSQL to settle on one plan for all.
+      for (let round = 0; round < 8; round++) {
+        expect(await asTenant(mine.tenantId, read)).toEqual([mine.tenantId]);
+        expect(await asTenant(theirs.tenantId, read)).toEqual([theirs.tenantId]);
+        expect(await asTenant('', read)).toEqual([]);
+      }
+      expect((await asTenant('', read, 'morag_system')).toSorted()).toEqual([mine.tenantId, theirs.tenantId].toSorted());
+    });
+
+    it('holds for COPY, in both directions', async () => {
+      const copied = await asTenant(mine.tenantId, () => eachTable(({ name }) => refusal(`COPY ${name} TO STDOUT`)));
+      const visible = await asTenant(mine.tenantId, () => eachTable(({ name }) => refusal(`SELECT FROM ${name}`)));
+      expect(copied).toEqual(visible);
+      const attempts = await asTenant(mine.tenantId, async () => [
+        await refusal('COPY documents FROM STDIN'),
+        await refusal(`COPY documents TO '/tmp/documents'`),
+        await refusal(`COPY documents TO PROGRAM 'cat'`),
+        await refusal('COPY pgboss.job_common TO STDOUT'),
+      ]);
+      expect(attempts).toEqual(['0A000', '42501', '42501', '42501']);
+    });
+
+    it('makes nobody of the application more than it is', async () => {
+      for (const role of ['morag_app', 'morag_system']) {
+        const attempts = await asTenant(
+          mine.tenantId,
+          async () => [
+            await refusal('SET ROLE postgres'),
+            await refusal('SET SESSION AUTHORIZATION postgres'),
+            await refusal('CREATE ROLE mallory'),
+            await refusal(`ALTER ROLE ${role} BYPASSRLS`),
+            await refusal(`GRANT morag_owner TO ${role}`),
+            await refusal('DROP POLICY tenant_isolation ON documents'),
+            await refusal('CREATE POLICY mine ON documents TO PUBLIC USING (true)'),
+            await refusal('CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql SECURITY DEFINER AS $$ SELECT 1 $$'),
+            await refusal('CREATE SCHEMA mine'),
+          ],
+          role,
+        );
+        expect([role, attempts.filter((code) => code !== '42501')]).toEqual([role, []]);
+      }
+    });
+
+    it('tells nothing of others by what PostgreSQL knows of its own work', async () => {
+      await server.database.query('ANALYZE');
+      const other = new pg.Client({ connectionString: server.database.url });
+      await other.connect();
+      try {
+        await other.query(`SELECT 'a statement of somebody else'`);
+        await asTenant(mine.tenantId, async () => {
+          const statistics = await login.query('SELECT tablename, attname FROM pg_stats WHERE schemaname = ANY ($1)', [['public', 'pgboss']]);
+          expect(statistics.rows.filter(({ tablename }) => tables.some(({ name }) => name === tablename))).toEqual([]);
+          const activity = await login.query<{ query: string }>('SELECT query FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
+          expect(activity.rows.map(({ query }) => query).filter((query) => query !== '<insufficient privilege>')).toEqual([]);
+        });
+      } finally {
+        await other.end();
+      }
+    });
+
+    it('has no sequence whose numbers would tell how much others do', async () => {
+      expect(await server.database.query(`SELECT relname FROM pg_class WHERE relkind = 'S' AND relnamespace IN ('public'::regnamespace, 'pgboss'::regnamespace)`)).toEqual([{ relname: 'migrations_id_seq' }]);
+    });
+
+    it('lets a tenant put in work of its own only, and see no other in the queue', async () => {
+      const [waiting] = await server.database.query<{ name: string }>('SELECT name FROM pgboss.job WHERE group_id = $1', [theirs.tenantId]);
+      const put = (group: string, tenantId: string, table = 'job'): Promise<string> => refusal(`INSERT INTO pgboss.${table} (name, data, group_id) VALUES ($1, $2, $3)`, [waiting!.name, JSON.stringify({ tenantId }), group]);
+      const [own, ...foreign] = await asTenant(mine.tenantId, async () => [
+        await put(mine.tenantId, mine.tenantId),
+        await put(theirs.tenantId, theirs.tenantId),
+        await put(mine.tenantId, theirs.tenantId),
+        await put(theirs.tenantId, theirs.tenantId, 'job_common'),
+      ]);
+      expect([own, ...foreign]).toEqual(['1 rows', '42501', '42501', '42501']);
+      const queues = await asTenant(mine.tenantId, async () => [
+        await refusal(`SELECT pgboss.create_queue('mine', '{}')`),
+        await refusal('SELECT pgboss.delete_queue($1)', [waiting!.name]),
+        await refusal('UPDATE pgboss.queue SET policy = policy'),
+        await refusal('SELECT queued_count FROM pgboss.queue'),
+        await refusal('SELECT * FROM pgboss.queue_stats'),
+      ]);
+      expect(queues).toEqual(queues.map(() => '42501'));
+      const ids = await server.database.query<{ id: string }>('SELECT id FROM pgboss.job WHERE group_id = $1', [mine.tenantId]);
+      for (const table of ['job', 'job_common']) {
+        const { rows } = await asTenant(mine.tenantId, () => login.query<{ id: string }>(`SELECT id FROM pgboss.${table}`));
+        expect(rows.map(({ id }) => id).toSorted()).toEqual(ids.map(({ id }) => id).toSorted());
+      }
+    });
+
     it('lets no tenant truncate, alter or read what others put into the queue', async () => {
       const attempts = await asTenant(mine.tenantId, async () => [
         await refusal('TRUNCATE documents CASCADE'),
