@@ -116,7 +116,7 @@ describe('a change of quotas', () => {
       ['there is no room for one more document', { documents: 0 }, 5000, { resource: 'documents', limit: 0, used: 0, requested: 1 }],
       ['more bytes are announced than are left', { storage_mb: 2 }, 10 * MIB, { resource: 'storage_mb', limit: 2 * MIB, used: 0, requested: 9 * MIB }],
     ])('is refused before the body is read: %s', async (_, limits, length, refusal) => {
-      await setLimits(admin, tenant, limits as unknown as Record<string, number>);
+      await setLimits(admin, tenant, limits);
       const answer = await answerTo(server.url, head(length));
       expect(answer).toMatchObject({ status: 429, contentType: expect.stringContaining('application/problem+json') });
       expect(answer.body).toMatchObject({ type: 'https://iana.org/assignments/http-problem-types#quota-exceeded', code: 'quota_exceeded', status: 429, instance: '/api/v1/ingest/file', retryable: false, ...refusal });
