@@ -7,6 +7,8 @@ import { JobsController } from './jobs.controller.js';
 import { JobsRepository } from './jobs.repository.js';
 import { JobsService } from './jobs.service.js';
 import { JobsWorker } from './jobs.worker.js';
+import { QueueMonitorRepository } from './queue-monitor.repository.js';
+import { QueueMonitor } from './queue-monitor.service.js';
 import { Queue } from './queue.js';
 
 @Module({})
@@ -23,8 +25,10 @@ export class JobsModule {
         JobsRepository,
         JobsService,
         JobsWorker,
+        QueueMonitorRepository,
+        QueueMonitor,
       ],
-      exports: [JobRegistry, JobsService, JobsWorker],
+      exports: [JobRegistry, JobsService, JobsWorker, QueueMonitor],
     };
   }
 }

@@ -27,6 +27,9 @@ export abstract class RateLimits {
 
   /** Whole calls in the last hour; 0 when the counts are out of reach, since nothing is refused then. */
   abstract used(tenantId: string, subject: string): number | Promise<number>;
+
+  /** Answers when the counts are within reach, and rejects when they are not. */
+  abstract ping(): Promise<void>;
 }
 
 /**

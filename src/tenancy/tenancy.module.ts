@@ -1,9 +1,17 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { JobRegistry } from '../jobs/job-registry.js';
+import { InstallationTotalsRepository } from './installation-totals.repository.js';
+import { InstallationTotals } from './installation-totals.service.js';
+import { QuotaCounts } from './quota-counts.js';
+import { QuotaDriftMetric } from './quota-drift.metric.js';
 import { QuotaEntity } from './quota.entity.js';
+import { QuotaReconciliationRepository } from './quota-reconciliation.repository.js';
+import { QuotaReconciliation } from './quota-reconciliation.service.js';
 import { QuotasRepository } from './quotas.repository.js';
 import { QuotasService } from './quotas.service.js';
+import { ReconciliationsRepository } from './reconciliations.repository.js';
+import { Reconciliations } from './reconciliations.service.js';
 import { TenantAdministration } from './tenant-administration.service.js';
 import { TenantEntity } from './tenant.entity.js';
 import { TenantsController } from './tenants.controller.js';
@@ -22,11 +30,13 @@ import { UsageService } from './usage.service.js';
   providers: [
     TenantsRepository, TenantsService, TenantAdministration, QuotasRepository, QuotasService,
     UsageRepository, UsageService, UsageReportsRepository, UsageReports, UsageRollUpRepository, UsageRollUp,
+    QuotaCounts, QuotaReconciliationRepository, QuotaReconciliation, ReconciliationsRepository, Reconciliations, QuotaDriftMetric, InstallationTotalsRepository, InstallationTotals,
   ],
-  exports: [TenantsService, TenantAdministration, QuotasService, UsageService, UsageReports],
+  exports: [TenantsService, TenantAdministration, QuotasService, UsageService, UsageReports, QuotaCounts, QuotaReconciliation, Reconciliations, InstallationTotals],
 })
 export class TenancyModule {
-  constructor(registry: JobRegistry, rollUp: UsageRollUp) {
+  constructor(registry: JobRegistry, rollUp: UsageRollUp, reconciliation: QuotaReconciliation) {
     registry.registerSchedule(rollUp);
+    registry.registerSchedule(reconciliation);
   }
 }
