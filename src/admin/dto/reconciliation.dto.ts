@@ -1,4 +1,4 @@
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsBoolean, IsUUID } from 'class-validator';
 import { Omittable } from '../../common/validation.js';
 import type { QuotaDrift, QuotaReconciliationReport } from '../../tenancy/quota-drift.js';
@@ -8,6 +8,7 @@ const COUNTED_RESOURCES: readonly Resource[] = ['documents', 'storage_mb', 'vect
 
 export class ReconcileDto {
   /** Sets every counter that differs to what there is; otherwise the differences are only told. */
+  @ApiPropertyOptional({ default: false, example: false })
   @Omittable()
   @IsBoolean()
   repair: boolean = false;
