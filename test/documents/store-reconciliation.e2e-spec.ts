@@ -1,6 +1,7 @@
 import { mkdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { StoreReconciliation } from '../../src/documents/store-reconciliation.service.js';
+import { BlobStore } from '../../src/documents/storage/blob-store.js';
 import { VectorStore } from '../../src/databases/vector-stores/vector-store.js';
 import type { ApiClient } from '../support/api-client.js';
 import { blobsOf } from '../support/disk.js';
@@ -52,6 +53,18 @@ describe('the reconciliation of files and vectors', () => {
     expect(await blobsOf(server)).toEqual([arriving, recent, `${tenant.tenantId}/${documentId}`].toSorted());
     await rm(fileOf(recent));
     await rm(fileOf(arriving));
+  });
+
+  it('is not stopped by a directory that is removed while it looks', async () => {
+    const blobs = server.app.get(BlobStore, { strict: false });
+    await leave(`${UNKNOWN}/${UNKNOWN}`, 2);
+    const directories: string[] = [];
+    for await (const directory of blobs.directories()) {
+      directories.push(directory);
+      if (directory === UNKNOWN) await rm(fileOf(UNKNOWN), { recursive: true });
+      for await (const names of blobs.namesIn(directory, 1)) expect(names).toHaveLength(1);
+    }
+    expect(directories.toSorted()).toEqual([UNKNOWN, tenant.tenantId].toSorted());
   });
 
   it('finds documents whose file is gone', async () => {

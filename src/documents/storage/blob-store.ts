@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, type Dir } from 'node:fs';
 import { mkdir, open, opendir, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
@@ -43,6 +43,15 @@ async function removeAbandoned(incoming: string): Promise<void> {
     const file = path.join(incoming, name);
     const { mtimeMs } = await stat(file);
     if (Date.now() - mtimeMs > ABANDONED_MS) await rm(file, { force: true });
+  }
+}
+
+async function openIfThere(directory: string): Promise<Dir | null> {
+  try {
+    return await opendir(directory);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw error;
   }
 }
 
@@ -131,10 +140,12 @@ export class BlobStore {
     for await (const entry of await opendir(this.root)) if (entry.isDirectory() && entry.name !== path.basename(this.incoming)) yield entry.name;
   }
 
-  /** And every name in one, so many at a time and in no order; one that is added or removed meanwhile may be among them or not. */
+  /** And every name in one, so many at a time and in no order; one that is added or removed meanwhile, with its directory, may be among them or not. */
   async *namesIn(directory: string, pageSize: number): AsyncGenerator<string[]> {
+    const entries = await openIfThere(this.pathOf(directory));
+    if (!entries) return;
     let page: string[] = [];
-    for await (const entry of await opendir(this.pathOf(directory))) {
+    for await (const entry of entries) {
       if (!entry.isFile()) continue;
       page.push(entry.name);
       if (page.length < pageSize) continue;
