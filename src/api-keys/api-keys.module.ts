@@ -1,12 +1,13 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { QuotaCounts } from '../tenancy/quota-counts.js';
 import { TenancyModule } from '../tenancy/tenancy.module.js';
 import { UsageService } from '../tenancy/usage.service.js';
 import { ApiKeyUsageService } from './api-key-usage.service.js';
 import { ApiKeyEntity } from './api-key.entity.js';
 import { ApiKeyVerifier } from './api-key-verifier.js';
 import { ApiKeysController } from './api-keys.controller.js';
-import { ApiKeysRepository } from './api-keys.repository.js';
+import { ApiKeysRepository, HELD_PLACES } from './api-keys.repository.js';
 import { ApiKeysService } from './api-keys.service.js';
 import { KeyVerificationService } from './key-verification.service.js';
 
@@ -17,7 +18,8 @@ import { KeyVerificationService } from './key-verification.service.js';
   exports: [ApiKeysService, ApiKeyVerifier],
 })
 export class ApiKeysModule {
-  constructor(usage: UsageService, apiKeys: ApiKeysRepository) {
+  constructor(usage: UsageService, apiKeys: ApiKeysRepository, counts: QuotaCounts) {
+    counts.register({ resources: ['api_keys'], sql: HELD_PLACES });
     usage.onKeyUse((tx, uses) => apiKeys.addUse(tx, uses));
   }
 }

@@ -48,6 +48,10 @@ const KEY_COLUMNS = `k.id, k.tenant_id AS "tenantId", k.user_id AS "userId", k.n
   k.database_ids AS "databaseIds", k.metadata, k.lineage_id AS "lineageId", k.rotated_from AS "rotatedFrom", k.rotated_to AS "rotatedTo",
   k.last_used_at AS "lastUsedAt", k.usage_count::float8 AS "usageCount", k.created_at AS "createdAt", k.updated_at AS "updatedAt"`;
 
+/** What a tenant's keys take of its quota, as `QuotaCounts` asks for it: a key that was rotated has left its place to its successor. */
+export const HELD_PLACES = `SELECT tenant_id, 'api_keys', count(*), 0::bigint FROM api_keys
+  WHERE tenant_id = ANY ($1) AND revoked_at IS NULL AND rotated_to IS NULL GROUP BY tenant_id`;
+
 @Injectable()
 export class ApiKeysRepository {
   async insert(tx: TenantTx, key: Partial<ApiKeyEntity>): Promise<void> {

@@ -2,6 +2,8 @@ import path from 'node:path';
 import { Logger, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Config } from '../config/config.js';
+import { HealthChecks } from '../metrics/health-checks.js';
+import { QuotaCounts } from '../tenancy/quota-counts.js';
 import { TenancyModule } from '../tenancy/tenancy.module.js';
 import { DatabaseEntity } from './database.entity.js';
 import { DatabaseServerEntity } from './database-server.entity.js';
@@ -26,7 +28,21 @@ import { VectorStore } from './vector-stores/vector-store.js';
   exports: [DatabasesService, VectorStore],
 })
 export class DatabasesModule implements OnApplicationShutdown {
-  constructor(private readonly store: VectorStore) {}
+  constructor(
+    private readonly store: VectorStore,
+    counts: QuotaCounts,
+    health: HealthChecks,
+  ) {
+    counts.register({ resources: ['databases'], sql: `SELECT tenant_id, 'databases', count(*), 0::bigint FROM databases WHERE tenant_id = ANY ($1) GROUP BY tenant_id` });
+    health.register({
+      name: 'vector_store',
+      isEssential: true,
+      ask: async () => {
+        await store.ping();
+        return {};
+      },
+    });
+  }
 
   async onApplicationShutdown(): Promise<void> {
     await this.store.close();

@@ -3,9 +3,11 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { Config } from '../config/config.js';
 import { DatabasesModule } from '../databases/databases.module.js';
 import { JobRegistry } from '../jobs/job-registry.js';
+import { QuotaCounts } from '../tenancy/quota-counts.js';
 import { TenancyModule } from '../tenancy/tenancy.module.js';
 import { ChunksRepository } from './chunks.repository.js';
 import { DocumentCharges } from './document-charges.js';
+import { DOCUMENT_COUNTS } from './document-counts.js';
 import { DocumentEntity } from './document.entity.js';
 import { DocumentsController } from './documents.controller.js';
 import { DocumentsRepository } from './documents.repository.js';
@@ -17,7 +19,12 @@ import { IngestHandler } from './ingestion/ingest.handler.js';
 import { IngestionController } from './ingestion/ingestion.controller.js';
 import { IngestionsService } from './ingestion/ingestions.service.js';
 import { IntakeService } from './ingestion/intake.service.js';
+import { PendingPurgesRepository } from './pending-purges.repository.js';
+import { PendingPurges } from './pending-purges.service.js';
 import { PurgeHandler } from './purge.handler.js';
+import { StoreReconciliationRepository } from './store-reconciliation.repository.js';
+import { StoreReconciliation } from './store-reconciliation.service.js';
+import { BlobStoreHealth } from './storage/blob-store.health.js';
 import { BlobStore } from './storage/blob-store.js';
 
 @Module({
@@ -27,12 +34,15 @@ import { BlobStore } from './storage/blob-store.js';
     { provide: BlobStore, inject: [Config], useFactory: (config: Config) => BlobStore.open(config.blobDir) },
     { provide: Extraction, useFactory: () => new Extraction() },
     DocumentsRepository, ChunksRepository, DocumentsService, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, IngestHandler, PurgeHandler,
+    PendingPurgesRepository, PendingPurges, StoreReconciliationRepository, StoreReconciliation, BlobStoreHealth,
   ],
-  exports: [BlobStore],
+  exports: [BlobStore, PendingPurges, StoreReconciliation],
 })
 export class DocumentsModule {
-  constructor(registry: JobRegistry, ingest: IngestHandler, purge: PurgeHandler) {
+  constructor(registry: JobRegistry, ingest: IngestHandler, purge: PurgeHandler, reconciliation: StoreReconciliation, counts: QuotaCounts) {
     registry.registerJob(ingest);
     registry.registerTask(purge);
+    registry.registerSchedule(reconciliation);
+    counts.register(DOCUMENT_COUNTS);
   }
 }

@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { errorMessage } from '../common/error-code.js';
 import { Config } from '../config/config.js';
 import { StartupError } from '../config/env.js';
+import { HealthChecks } from '../metrics/health-checks.js';
 import { createEmbedder } from './embedder.factory.js';
 import { Embedder } from './embedder.js';
 
@@ -26,4 +27,9 @@ async function fromEnvironment({ env }: Config): Promise<Embedder> {
   providers: [{ provide: Embedder, inject: [Config], useFactory: fromEnvironment }],
   exports: [Embedder],
 })
-export class EmbeddingsModule {}
+export class EmbeddingsModule {
+  constructor({ env }: Config, { model, dimensions }: Embedder, health: HealthChecks) {
+    // Not asked: of most providers every question costs money.
+    health.register({ name: 'embeddings', isEssential: false, ask: null, details: { provider: env.EMBEDDING_PROVIDER, model, dimensions } });
+  }
+}

@@ -12,6 +12,8 @@ import { JobsRepository } from './jobs.repository.js';
 import { JobsService } from './jobs.service.js';
 import { JobsWorker } from './jobs.worker.js';
 import { QueueEntriesRepository } from './queue-entries.repository.js';
+import { QueueMonitorRepository } from './queue-monitor.repository.js';
+import { QueueMonitor } from './queue-monitor.service.js';
 import { Queue } from './queue.js';
 
 @Module({})
@@ -33,8 +35,10 @@ export class JobsModule {
         JobLeases,
         ExpiredLeases,
         JobsWorker,
+        QueueMonitorRepository,
+        QueueMonitor,
       ],
-      exports: [JobRegistry, JobsService, JobsRemoval, JobAdministration, JobsWorker],
+      exports: [JobRegistry, JobsService, JobsRemoval, JobAdministration, JobsWorker, QueueMonitor],
     };
   }
 }

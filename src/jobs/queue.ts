@@ -10,6 +10,8 @@ const DRAIN_MS = 10_000;
 const HAND_BACK_MS = 3000;
 /** A worker that is silent for so long has lost its job. */
 const HEARTBEAT_SECONDS = 10;
+/** Between two signs of life of a process, whose silence the administrator sees after three. */
+const PRESENCE_SECONDS = 5;
 /** The heartbeat tells a dead worker from a slow one; this is only the queue's own upper bound. */
 const LONGEST_RUN_SECONDS = 24 * 3600 - 1;
 /** Practically without end: a job counts its own attempts, and a task has to succeed some day. */
@@ -44,6 +46,7 @@ export class Queue {
       supervise: worker,
       reindex: false,
       useListenNotify: worker,
+      instanceHeartbeatSeconds: PRESENCE_SECONDS,
       superviseIntervalSeconds: 5,
       monitorIntervalSeconds: 5,
     });

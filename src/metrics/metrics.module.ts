@@ -1,7 +1,8 @@
 import { Global, Module } from '@nestjs/common';
+import { HealthChecks } from './health-checks.js';
 import { Metrics } from './metrics.js';
 import { MetricsController } from './metrics.controller.js';
 
 @Global()
-@Module({ controllers: [MetricsController], providers: [Metrics], exports: [Metrics] })
+@Module({ controllers: [MetricsController], providers: [Metrics, HealthChecks], exports: [Metrics, HealthChecks] })
 export class MetricsModule {}

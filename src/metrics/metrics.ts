@@ -25,4 +25,19 @@ export class Metrics {
       },
     });
   }
+
+  /** The same with a label, for what has to be looked up; `read` must not reject, or nothing at all could be read. A value it leaves out is not shown. */
+  gaugeBy<Label extends string>(name: string, help: string, label: Label, read: () => Promise<Readonly<Record<string, number>>>): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: [label],
+      registers: [this.registry],
+      async collect() {
+        const values = await read();
+        this.reset();
+        for (const [value, number] of Object.entries(values)) this.set({ [label]: value } as Record<Label, string>, number);
+      },
+    });
+  }
 }

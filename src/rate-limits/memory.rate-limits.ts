@@ -23,6 +23,10 @@ export class MemoryRateLimits extends RateLimits {
     return usedIn(this.windowOf(subject, nowMs), nowMs, WINDOW_MS);
   }
 
+  ping(): Promise<void> {
+    return Promise.resolve();
+  }
+
   private windowOf(subject: string, nowMs: number): Cells {
     return advance(this.windows.get(subject) ?? EMPTY, nowMs, WINDOW_MS);
   }

@@ -1,5 +1,6 @@
 import { Global, Module } from '@nestjs/common';
 import { Config } from '../config/config.js';
+import { HealthChecks } from '../metrics/health-checks.js';
 import { Metrics } from '../metrics/metrics.js';
 import { MemoryRateLimits } from './memory.rate-limits.js';
 import { RateLimits } from './rate-limits.js';
@@ -18,4 +19,17 @@ async function fromEnvironment({ env }: Config, metrics: Metrics): Promise<RateL
   providers: [{ provide: RateLimits, inject: [Config, Metrics], useFactory: fromEnvironment }, TenantHours],
   exports: [RateLimits, TenantHours],
 })
-export class RateLimitsModule {}
+export class RateLimitsModule {
+  constructor({ env }: Config, limits: RateLimits, health: HealthChecks) {
+    if (env.REDIS_URL === undefined) return;
+    health.register({
+      name: 'redis',
+      // Calls pass without a limit meanwhile.
+      isEssential: false,
+      ask: async () => {
+        await limits.ping();
+        return {};
+      },
+    });
+  }
+}

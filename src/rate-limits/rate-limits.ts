@@ -30,6 +30,9 @@ export abstract class RateLimits {
 
   /** Whole calls in the last hour; null when the counts are out of reach. */
   abstract used(tenantId: string, subject: string): number | Promise<number | null>;
+
+  /** Answers when the counts are within reach, and rejects when they are not. */
+  abstract ping(): Promise<void>;
 }
 
 /**

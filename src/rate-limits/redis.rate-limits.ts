@@ -2,6 +2,7 @@ import { Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/c
 import { Redis, type Result } from 'ioredis';
 import type { Counter } from 'prom-client';
 import { errorCode, errorMessage } from '../common/error-code.js';
+import { TimedOut, within } from '../common/within.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { COUNT_CALL } from './count-call.lua.js';
@@ -21,18 +22,6 @@ declare module 'ioredis' {
   interface RedisCommander<Context> {
     countCall(numberOfKeys: number, ...keysAndArguments: (string | number)[]): Result<[nowMs: number, ...CellsOnWire[]], Context>;
   }
-}
-
-class RedisIsSilent extends Error {
-  override readonly name = 'RedisIsSilent';
-}
-
-/** Rejects after so long. What arrived while this process was busy is read before that, so its own slowness is not held against Redis. */
-function within<T>(ms: number, reply: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => setImmediate(() => reject(new RedisIsSilent(`no reply within ${ms} ms`))), ms);
-    void reply.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }
 
 /** The braces keep all windows of a tenant in one slot of a Redis Cluster, where one script can reach them. */
@@ -100,6 +89,10 @@ export class RedisRateLimits extends RateLimits implements OnModuleInit, OnAppli
     return (await this.orNothing(this.read(tenantId, subject))) ?? null;
   }
 
+  async ping(): Promise<void> {
+    await within(REPLY_MS, this.redis.ping());
+  }
+
   /** Fails open. */
   private async orNothing<T>(answer: Promise<T>): Promise<T | undefined> {
     try {
@@ -118,7 +111,7 @@ export class RedisRateLimits extends RateLimits implements OnModuleInit, OnAppli
     } catch (error) {
       this.logger.debug({ reason: errorMessage(error) }, 'Redis is still away');
       // Behind a connection that only seems to be one, to a machine that is gone, TCP itself would wait for a quarter of an hour.
-      if (error instanceof RedisIsSilent) this.redis.disconnect(true);
+      if (error instanceof TimedOut) this.redis.disconnect(true);
     }
   }
 

@@ -5,11 +5,19 @@ import { JobRegistry } from '../jobs/job-registry.js';
 import { CallCrossings } from './call-crossings.js';
 import { CallQuotasRepository } from './call-quotas.repository.js';
 import { EventRetention } from './event-retention.js';
+import { InstallationTotalsRepository } from './installation-totals.repository.js';
+import { InstallationTotals } from './installation-totals.service.js';
+import { QuotaCounts } from './quota-counts.js';
 import { QuotaCrossings } from './quota-crossings.js';
+import { QuotaDriftMetric } from './quota-drift.metric.js';
 import { QuotaEntity } from './quota.entity.js';
 import { QuotaHistoryRepository } from './quota-history.repository.js';
+import { QuotaReconciliationRepository } from './quota-reconciliation.repository.js';
+import { QuotaReconciliation } from './quota-reconciliation.service.js';
 import { QuotasRepository } from './quotas.repository.js';
 import { QuotasService } from './quotas.service.js';
+import { ReconciliationsRepository } from './reconciliations.repository.js';
+import { Reconciliations } from './reconciliations.service.js';
 import { TenantAdministration } from './tenant-administration.service.js';
 import { TenantConfigurationRepository } from './tenant-configuration.repository.js';
 import { TenantConfigurationService } from './tenant-configuration.service.js';
@@ -36,13 +44,16 @@ import { UsageService } from './usage.service.js';
     CallQuotasRepository, CallCrossings, QuotaCrossings, EventRetention,
     UsageRepository, UsageService, UsageReportsRepository, UsageReports, UsageRollUpRepository, UsageRollUp,
     QuotaHistoryRepository, TenantUsageService,
+    QuotaCounts, QuotaReconciliationRepository, QuotaReconciliation, ReconciliationsRepository, Reconciliations, QuotaDriftMetric, InstallationTotalsRepository, InstallationTotals,
   ],
-  exports: [TenantsService, TenantConfigurationService, TenantAdministration, TenantUpdates, TenantRemoval, QuotasService, UsageService, UsageReports],
+  exports: [
+    TenantsService, TenantConfigurationService, TenantAdministration, TenantUpdates, TenantRemoval, QuotasService, UsageService, UsageReports,
+    QuotaCounts, QuotaReconciliation, Reconciliations, InstallationTotals,
+  ],
 })
 export class TenancyModule {
-  constructor(registry: JobRegistry, rollUp: UsageRollUp, retention: EventRetention, outbox: Outbox, crossings: QuotaCrossings) {
-    registry.registerSchedule(rollUp);
-    registry.registerSchedule(retention);
+  constructor(registry: JobRegistry, rollUp: UsageRollUp, retention: EventRetention, reconciliation: QuotaReconciliation, outbox: Outbox, crossings: QuotaCrossings) {
+    for (const task of [rollUp, retention, reconciliation]) registry.registerSchedule(task);
     outbox.subscribe(crossings);
   }
 }

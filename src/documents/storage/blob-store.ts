@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { createWriteStream, type Dir } from 'node:fs';
+import { mkdir, open, opendir, readdir, rename, rm, rmdir, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -17,6 +17,13 @@ export interface StagedBlob {
   sha256: string;
   /** The first bytes, which tell the type. */
   head: Buffer;
+}
+
+/** What is known of a file without reading it. */
+export interface BlobFacts {
+  sizeBytes: number;
+  /** When it arrived whole. */
+  modifiedMs: number;
 }
 
 const ABANDONED_MS = 24 * 3_600_000;
@@ -45,6 +52,15 @@ async function removeEmptyDirectory(directory: string): Promise<void> {
     await rmdir(directory);
   } catch (error) {
     if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(errorCode(error))) throw error;
+  }
+}
+
+async function openIfThere(directory: string): Promise<Dir | null> {
+  try {
+    return await opendir(directory);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw error;
   }
 }
 
@@ -146,5 +162,41 @@ export class BlobStore {
 
   pathOf(key: string): string {
     return path.join(this.root, key);
+  }
+
+  /** Of the keys `directory/name`, every directory. */
+  async *directories(): AsyncGenerator<string> {
+    for await (const entry of await opendir(this.root)) if (entry.isDirectory() && entry.name !== path.basename(this.incoming)) yield entry.name;
+  }
+
+  /** And every name in one, so many at a time and in no order; one that is added or removed meanwhile, with its directory, may be among them or not. */
+  async *namesIn(directory: string, pageSize: number): AsyncGenerator<string[]> {
+    const entries = await openIfThere(this.pathOf(directory));
+    if (!entries) return;
+    let page: string[] = [];
+    for await (const entry of entries) {
+      if (!entry.isFile()) continue;
+      page.push(entry.name);
+      if (page.length < pageSize) continue;
+      yield page;
+      page = [];
+    }
+    if (page.length > 0) yield page;
+  }
+
+  /** Null when there is no such file. */
+  async find(key: string): Promise<BlobFacts | null> {
+    try {
+      const { size, mtimeMs } = await stat(this.pathOf(key));
+      return { sizeBytes: size, modifiedMs: mtimeMs };
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return null;
+      throw error;
+    }
+  }
+
+  async capacity(): Promise<{ freeBytes: number; totalBytes: number }> {
+    const { bavail, blocks, bsize } = await statfs(this.root);
+    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
   }
 }

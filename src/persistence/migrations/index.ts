@@ -10,6 +10,7 @@ import { JobLeases1764000000009 } from './1764000000009-job-leases.js';
 import { QuotaHistory1764000000010 } from './1764000000010-quota-history.js';
 import { Administration1764000000011 } from './1764000000011-administration.js';
 import { TenantPurge1764000000012 } from './1764000000012-tenant-purge.js';
+import { Reconciliation1764000000013 } from './1764000000013-reconciliation.js';
 import { ListIndexes1764000000014 } from './1764000000014-list-indexes.js';
 
 /** In the order they run. Never edit one that was released: add another. */
@@ -26,5 +27,6 @@ export const MIGRATIONS = [
   QuotaHistory1764000000010,
   Administration1764000000011,
   TenantPurge1764000000012,
+  Reconciliation1764000000013,
   ListIndexes1764000000014,
 ];

@@ -1,0 +1,64 @@
+import { Injectable } from '@nestjs/common';
+import type { SystemTx, TenantTx } from '../persistence/transactions.js';
+
+/** Where a walk over all rows in the order of their keys is. */
+export interface RowKey {
+  tenantId: string;
+  id: string;
+}
+
+export type BlobOwner = RowKey & { blobKey: string };
+
+export type CollectionToCount = RowKey & { collectionName: string };
+
+/** What a database's rows say about its collection. */
+export interface ExpectedVectors {
+  points: number;
+  /** Documents whose vectors may be coming or going at this moment. */
+  unsettled: number;
+}
+
+/** Before all others. */
+const FIRST: RowKey = { tenantId: '00000000-0000-0000-0000-000000000000', id: '00000000-0000-0000-0000-000000000000' };
+
+@Injectable()
+export class StoreReconciliationRepository {
+  /** Which of these documents there are, deleted ones included: their files may not be removed yet. */
+  async findBlobKeys(tx: TenantTx, documentIds: readonly string[]): Promise<string[]> {
+    const rows = await tx.manager.query<{ blob_key: string }[]>('SELECT blob_key FROM documents WHERE tenant_id = $1 AND id = ANY ($2)', [tx.tenantId, documentIds]);
+    return rows.map(({ blob_key }) => blob_key);
+  }
+
+  /** Documents that need their file, in the order of their keys. */
+  async listBlobOwners(tx: SystemTx, after: RowKey | null, limit: number): Promise<BlobOwner[]> {
+    const { tenantId, id } = after ?? FIRST;
+    return tx.manager.query<BlobOwner[]>(
+      `SELECT tenant_id AS "tenantId", id, blob_key AS "blobKey" FROM documents WHERE (tenant_id, id) > ($1, $2) AND state <> 'DELETED' ORDER BY tenant_id, id LIMIT $3`,
+      [tenantId, id, limit],
+    );
+  }
+
+  async stillNeedsBlob(tx: TenantTx, owner: BlobOwner): Promise<boolean> {
+    const rows = await tx.manager.query<unknown[]>(`SELECT FROM documents WHERE tenant_id = $1 AND id = $2 AND blob_key = $3 AND state <> 'DELETED'`, [tx.tenantId, owner.id, owner.blobKey]);
+    return rows.length === 1;
+  }
+
+  async listCollections(tx: SystemTx, after: RowKey | null, limit: number): Promise<CollectionToCount[]> {
+    const { tenantId, id } = after ?? FIRST;
+    return tx.manager.query<CollectionToCount[]>(
+      `SELECT tenant_id AS "tenantId", id, collection_name AS "collectionName" FROM databases WHERE (tenant_id, id) > ($1, $2) ORDER BY tenant_id, id LIMIT $3`,
+      [tenantId, id, limit],
+    );
+  }
+
+  /** Null when the database is gone. */
+  async expectVectors(tx: TenantTx, databaseId: string): Promise<ExpectedVectors | null> {
+    const rows = await tx.manager.query<ExpectedVectors[]>(
+      `SELECT COALESCE(sum(o.chunk_count) FILTER (WHERE o.state IN ('INGESTED', 'DEPRECATED')), 0)::int AS points,
+              count(*) FILTER (WHERE o.state IN ('PENDING', 'INGESTING', 'DELETED') OR (o.state = 'FAILED' AND o.updated_at > now() - interval '1 hour'))::int AS unsettled
+         FROM databases d LEFT JOIN documents o ON o.tenant_id = d.tenant_id AND o.database_id = d.id WHERE d.tenant_id = $1 AND d.id = $2 GROUP BY d.id`,
+      [tx.tenantId, databaseId],
+    );
+    return rows[0] ?? null;
+  }
+}
