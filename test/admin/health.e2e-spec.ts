@@ -10,7 +10,7 @@ interface Page {
   dependencies: { name: string; status: string; is_essential: boolean; latency_ms: number | null; reason: string | null; details: Record<string, unknown> }[];
   queues: { name: string; waiting: number; delayed: number; running: number; failed: number; oldest_waiting_seconds: number | null }[];
   workers: { pid: number; is_alive: boolean; last_seen_at: string }[];
-  pending_purges: { documents: number; oldest_at: string | null };
+  pending_purges: { tenants: number; documents: number; oldest_at: string | null };
   totals: Record<string, number>;
   jobs: { open: Record<string, number>; ended_last_24h: Record<string, number> };
 }
@@ -55,7 +55,7 @@ describe('the administrator’s view of the health', () => {
     const grown = Object.fromEntries(Object.entries(page.totals).map(([name, total]) => [name, total - before.totals[name]!]));
     expect(grown).toEqual({ tenants: 1, users: 1, documents: 1, storage_bytes: 10, vector_points: 1, databases: 1, api_keys: 1 });
     expect(page.jobs).toMatchObject({ open: {}, ended_last_24h: { FINISHED: (before.jobs.ended_last_24h['FINISHED'] ?? 0) + 1 } });
-    expect(page.pending_purges).toEqual({ documents: 0, oldest_at: null });
+    expect(page.pending_purges).toEqual({ tenants: 0, documents: 0, oldest_at: null });
 
     await server.database.query(`UPDATE documents SET state = 'DELETED', updated_at = now() - interval '1 hour' WHERE id = $1`, [id]);
     await server.database.query(`INSERT INTO pgboss.queue SELECT (jsonb_populate_record(q, '{"name": "test-depth"}')).* FROM pgboss.queue q WHERE name = 'ingest'`);

@@ -71,9 +71,11 @@ export class WorkerDto {
 }
 
 export class PendingPurgesDto {
+  /** Tenants that are being removed with everything they have. */
+  tenants: number;
   /** Deleted, and not yet removed from every store. */
   documents: number;
-  /** When the one that waits longest was deleted. */
+  /** When the document that waits longest was deleted. */
   oldest_at: Date | null;
 }
 
@@ -169,7 +171,7 @@ export class InstallationHealthDto {
       dependencies: findings.map((finding) => DependencyDto.from(finding)),
       queues: queues?.map((depth) => QueueDepthDto.from(depth)) ?? null,
       workers: workers?.map((worker) => WorkerDto.from(worker)) ?? null,
-      pending_purges: pendingPurges ? { documents: pendingPurges.documents, oldest_at: pendingPurges.oldestAt } : null,
+      pending_purges: pendingPurges ? { tenants: pendingPurges.tenants, documents: pendingPurges.documents, oldest_at: pendingPurges.oldestAt } : null,
       quota_drift: quotas ? LastReconciliationDto.of(quotas) : null,
       store_drift: stores ? StoreReconciliationDto.from(stores) : null,
       totals: totals ? { tenants: totals.tenants, users: totals.users, documents: totals.documents, storage_bytes: totals.storageBytes, vector_points: totals.vectorPoints, databases: totals.databases, api_keys: totals.apiKeys } : null,
