@@ -23,7 +23,7 @@ export default {
   },
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
-  // One more than the two cores: many tests wait, for a lease to run out or a process to start.
-  maxWorkers: 3,
+  // Twice the two cores: many tests wait, for a lease to run out or a process to start.
+  maxWorkers: 4,
   testTimeout: 30_000,
 };

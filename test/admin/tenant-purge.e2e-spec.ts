@@ -152,8 +152,9 @@ describe('the purge of a tenant', () => {
       expect(Object.keys(await tracesOf(tenant))).toEqual(expect.arrayContaining(expected));
     });
 
-    it('lets nobody in from the moment it is answered, on any process, and waits for the worker', async () => {
+    it('lets nobody in from the moment it is answered, on any process', async () => {
       await ingestHeld(tenant);
+      expect(await count('login_attempts WHERE subject = $1', [accountOf(tenant.email)])).toBe(1);
       const answer = await purge(tenant);
       expect(answer).toMatchObject({ status: 202, body: { tenant_id: tenant.tenantId, status: 'purging', purge_requested_at: expect.any(String) } });
       await lockedOut(tenant, { client: server.anonymous });
@@ -179,12 +180,9 @@ describe('the purge of a tenant', () => {
     });
 
     it('leaves nothing anywhere once the worker has noticed, and the address may be registered again', async () => {
-      // The rows go at once; what the worker may still write to is left until it has let go.
-      await eventually(() => remaining(tenant), (left) => left['documents'] === undefined && left['databases'] === undefined);
-      expect(await remaining(tenant)).toMatchObject({ tenants: 1, users: 1, collections: 3 });
-      expect(await count('login_attempts WHERE subject = $1', [accountOf(tenant.email)])).toBe(1);
-      embeddings.release();
+      // The worker waits for an answer that does not come, and notices by the renewal of its lease.
       await gone(tenant);
+      embeddings.release();
       expect(await remaining(tenant)).toEqual({});
       expect(await count('login_attempts WHERE subject = $1', [accountOf(tenant.email)])).toBe(0);
       expect(await purge(tenant)).toMatchObject({ status: 404, body: { code: 'not_found' } });
@@ -270,7 +268,7 @@ describe('the purge of a tenant', () => {
       await locker.query('BEGIN');
       await locker.query(`UPDATE users SET role = 'USER' WHERE role = 'ADMIN' AND id <> $1`, [last.userId]);
       const answering = purge(last);
-      await eventually(() => server.database.query(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'SELECT id FROM users WHERE role%'`), (waiting) => waiting.length > 0);
+      await eventually(() => server.database.query(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'SELECT FROM users WHERE role%'`), (waiting) => waiting.length > 0);
       await locker.query('COMMIT');
       expect(await answering).toMatchObject({ status: 409, body: { code: 'last_administrator' } });
     } finally {
@@ -405,14 +403,17 @@ describe('a purge whose worker is killed', () => {
       expect((await admin.delete(`/admin/tenants/${tenantId}?confirm=${tenantId}`)).status).toBe(202);
       await waitsIn('DELETE FROM databases');
       await first.end('SIGKILL');
+      // As if another worker were still at the ingestion.
+      const heartOfIngestion = `UPDATE pgboss.job SET heartbeat_on = now() + $2::interval WHERE name = 'ingest' AND group_id = $1 AND state = 'active'`;
+      await server.database.query(heartOfIngestion, [tenantId, '1 hour']);
       await locker.query('ROLLBACK');
       expect((await server.database.query('SELECT FROM documents WHERE tenant_id = $1', [tenantId])).length).toBe(0);
 
-      // The dead worker's ingestion holds the second up until its silence is noticed; the second dies meanwhile.
       const second = await startWorker();
       await eventually(() => server.database.query('SELECT FROM databases WHERE tenant_id = $1', [tenantId]), (rows) => rows.length === 0, 60_000);
       await second.end('SIGKILL');
       expect(existsSync(path.join(server.dataDir, 'blobs', tenantId))).toBe(true);
+      await server.database.query(heartOfIngestion, [tenantId, '-1 hour']);
 
       // The tenant's row may be read and not removed.
       await locker.query('BEGIN');

@@ -188,7 +188,7 @@ describe('the plan of every statement, at a million documents of a thousand tena
       await expectGood(await recorder.watch(() => ingestText(tenant.client, 'Another', 'More words.')), A_PAGE);
       await expectGood(await recorder.watch(() => tenant.client.post('/api/v1/ingest/text', { title: 'Another', content: 'More words.' })), A_PAGE);
       const removal = await recorder.watch(async () => expect((await bound.delete(`/api/v1/documents/${documentId}`)).status).toBe(204));
-      expect(removal.some(({ sql }) => sql.startsWith('UPDATE documents'))).toBe(true);
+      expect(removal.some(({ sql }) => sql.includes('UPDATE documents'))).toBe(true);
       await expectGood(removal, A_PAGE);
       const { id } = await createKey(tenant.client, ['read']);
       await expectGood(await recorder.watch(() => tenant.client.patch(`/api/v1/api-keys/${id}`, { name: 'changed' })), A_PAGE);

@@ -59,8 +59,9 @@ describe('a change of quotas', () => {
     const creations = sent.filter((statements) => statements.some((sql) => sql.startsWith(`INSERT INTO "${table}"`)));
     expect(creations).toHaveLength(1);
     expect(creations[0]!.filter((sql) => sql.includes('tenant_quotas'))).toEqual([expect.stringContaining('UPDATE tenant_quotas')]);
-    // Nor does another transaction look at the counters first.
-    expect(sent.flat().filter((sql) => sql.includes('"tenant_quotas"'))).toEqual([]);
+    // Nor does another transaction look at the counters first; the watcher of calls, beside the request, looks at its one row.
+    const isOfCalls = (sql: string): boolean => /"resource" = \$2/.test(sql);
+    expect(sent.flat().filter((sql) => sql.includes('"tenant_quotas"') && !isOfCalls(sql))).toEqual([]);
   });
 
   it('takes all it names or nothing, and names the first that does not fit', async () => {

@@ -40,7 +40,7 @@ class IngestOptionsDto {
   metadata?: Record<string, unknown>;
 
   /** Characters in a chunk, at most. Default: the tenant's `default_chunk_size`. */
-  @ApiPropertyOptional({ minimum: 100, maximum: 16_000 })
+  @ApiPropertyOptional({ minimum: 100, maximum: 16_000, example: 2000 })
   @Omittable()
   @NumberFromText()
   @IsInt()
@@ -49,7 +49,7 @@ class IngestOptionsDto {
   chunk_size?: number;
 
   /** Characters that neighbouring chunks share, at most. Default: the tenant's `default_chunk_overlap`. */
-  @ApiPropertyOptional({ minimum: 0, maximum: 4000 })
+  @ApiPropertyOptional({ minimum: 0, maximum: 4000, example: 200 })
   @Omittable()
   @NumberFromText()
   @IsInt()
