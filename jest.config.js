@@ -23,7 +23,7 @@ export default {
   },
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
-  // Twice the two cores: many tests wait, for a lease to run out or a process to start.
-  maxWorkers: 4,
+  // One more than the two cores: many tests wait, for a lease to run out or a process to start.
+  maxWorkers: 3,
   testTimeout: 30_000,
 };
