@@ -17,7 +17,7 @@ async function entriesOf(directory: string): Promise<Dirent[] | null> {
 export async function filesIn(directory: string, within = ''): Promise<string[]> {
   const entries = (await entriesOf(path.join(directory, within))) ?? [];
   const files = await Promise.all(
-    entries.map((entry) => {
+    entries.map(async (entry) => {
       const name = path.join(within, entry.name);
       return entry.isDirectory() ? filesIn(directory, name) : [name];
     }),
