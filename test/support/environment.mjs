@@ -21,7 +21,7 @@ function builtModules() {
 
 let modules;
 
-export default class extends TestEnvironment {
+class ServerTestEnvironment extends TestEnvironment {
   constructor(config, context) {
     super(config, context);
     if (!context.testPath.endsWith('.e2e-spec.ts')) return;
@@ -29,3 +29,5 @@ export default class extends TestEnvironment {
     Object.assign(this.global, CLASSES, { moragNativeModules: modules });
   }
 }
+
+export { ServerTestEnvironment as default };
