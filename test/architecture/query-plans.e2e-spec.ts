@@ -187,6 +187,14 @@ describe('the plan of every statement, at a million documents of a thousand tena
       await expectGood(search, A_PAGE);
       await expectGood(await recorder.watch(() => ingestText(tenant.client, 'Another', 'More words.')), A_PAGE);
       await expectGood(await recorder.watch(() => tenant.client.post('/api/v1/ingest/text', { title: 'Another', content: 'More words.' })), A_PAGE);
+      const items = Array.from({ length: 10 }, (_, at) => ({ title: `Item ${at}`, content: `Words of item ${at}.` }));
+      await expectGood(
+        await recorder.watch(async () => {
+          const { body } = await tenant.client.post('/api/v1/ingest/batch', { items });
+          for (const client of [tenant.client, bound]) expect((await client.get(`/api/v1/ingest/batch/${body.batch_id}`)).status).toBe(200);
+        }),
+        A_PAGE,
+      );
       const removal = await recorder.watch(async () => expect((await bound.delete(`/api/v1/documents/${documentId}`)).status).toBe(204));
       expect(removal.some(({ sql }) => sql.includes('UPDATE documents'))).toBe(true);
       await expectGood(removal, A_PAGE);

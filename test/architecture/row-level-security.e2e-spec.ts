@@ -60,6 +60,7 @@ describe('row level security', () => {
     const tenant = await createTenant(server.anonymous);
     await createKey(tenant.client, ['read']);
     await ingestText(tenant.client, 'A page', `Words of ${tenant.tenantId}.`);
+    await tenant.client.post('/api/v1/ingest/batch', { items: [{ title: 'Another', content: `More words of ${tenant.tenantId}.` }] });
     // The database that everybody starts with is a tenth of what is allowed.
     await server.database.query(`UPDATE tenant_quotas SET warning_threshold = 1 WHERE tenant_id = $1 AND resource = 'databases'`, [tenant.tenantId]);
     // By themselves hours become days only weeks later.

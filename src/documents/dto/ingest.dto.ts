@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsIn, IsInt, IsObject, IsString, IsUUID, Length, Matches, Max, MaxLength, Min } from 'class-validator';
+import { IsIn, IsInt, IsObject, IsString, IsUUID, Length, Matches, Max, MaxLength, Min, ValidateBy } from 'class-validator';
 import { isNestedDeeperThan, MAX_DEPTH, NumberFromText, Omittable } from '../../common/validation.js';
 
 /** A multipart field is text: the JSON in it is read here, and what is not JSON, or too deep, is refused by the next check. */
@@ -17,7 +17,7 @@ function parseJson({ obj, key }: { obj: Record<string, unknown>; key: string }):
 }
 
 /** Where a document goes and how it is cut. */
-class IngestOptionsDto {
+export class IngestOptionsDto {
   /** The database by id; otherwise by `database`, otherwise the tenant's default one, otherwise your own. */
   @ApiPropertyOptional({ format: 'uuid' })
   @Omittable()
@@ -92,6 +92,26 @@ export class IngestTextDto extends IngestOptionsDto {
   @Omittable()
   @IsIn(TEXT_TYPES)
   content_type: (typeof TEXT_TYPES)[number] = 'text/markdown';
+}
+
+/** An absolute URL; whether it may be used is told by trying. */
+export function IsAbsoluteUrl(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isAbsoluteUrl',
+    validator: {
+      validate: (value: unknown) => typeof value === 'string' && value.length <= 2048 && URL.canParse(value),
+      defaultMessage: () => '$property must be an absolute http or https URL of at most 2048 characters',
+    },
+  });
+}
+
+export class IngestUrlDto extends IngestFileDto {
+  /**
+   * What a GET of it answers becomes the document: a page, or a file of a type that can be sent as one. Of a page only the main content is read.
+   * @example 'https://www.rfc-editor.org/rfc/rfc9457.html'
+   */
+  @IsAbsoluteUrl()
+  url: string;
 }
 
 export class AcceptedDto {

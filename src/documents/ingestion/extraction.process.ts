@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import type { ExtractedDocument } from './extracted-document.js';
-import type { Answer } from './extraction.js';
+import type { Answer, Question } from './extraction.js';
 import { ExtractionFailed } from './extraction-failed.js';
 import { isDocumentType, type DocumentType } from './media-type.js';
 
-type Extractor = { extract: (bytes: Buffer) => ExtractedDocument | Promise<ExtractedDocument> };
+type Extractor = { extract: (bytes: Buffer, options: Pick<Question, 'mainContentOnly'>) => ExtractedDocument | Promise<ExtractedDocument> };
 
 /** Imported only when needed: the PDF and Office libraries take longer to load than a small text takes to read. */
 const EXTRACTORS: Record<DocumentType, () => Promise<Extractor>> = {
@@ -18,12 +18,12 @@ const EXTRACTORS: Record<DocumentType, () => Promise<Extractor>> = {
   txt: () => import('./extractors/plain-text.extractor.js'),
 };
 
-async function run(type: DocumentType): Promise<ExtractedDocument> {
+async function run({ type, mainContentOnly }: Question): Promise<ExtractedDocument> {
   const { extract } = await EXTRACTORS[type]();
   const bytes = readFileSync(0);
   if (bytes.length === 0) throw new ExtractionFailed('empty_file', 'The file is empty.');
   try {
-    return await extract(bytes);
+    return await extract(bytes, { mainContentOnly });
   } catch (error) {
     throw toFailure(error);
   }
@@ -74,7 +74,7 @@ process.on('disconnect', () => process.exit(0));
 // pdf.js leaves rejected promises behind on damaged files, of which the page's own promise tells as well.
 process.on('unhandledRejection', () => undefined);
 process.on('uncaughtException', (error) => fail(toFailure(error)));
-process.once('message', (type) => {
-  if (!isDocumentType(type)) return fail(new ExtractionFailed('unsupported_type', 'The type is not supported.'));
-  run(type).then((document) => answer({ document }), fail);
+process.once('message', (question: Question) => {
+  if (!isDocumentType(question.type)) return fail(new ExtractionFailed('unsupported_type', 'The type is not supported.'));
+  run(question).then((document) => answer({ document }), fail);
 });

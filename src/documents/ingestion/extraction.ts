@@ -18,6 +18,12 @@ export interface ExtractionOptions {
   entry?: string;
 }
 
+/** What the child is asked, once. */
+export interface Question {
+  type: DocumentType;
+  mainContentOnly: boolean;
+}
+
 /** What the child says, once. */
 export interface Answer {
   document?: ExtractedDocument;
@@ -43,19 +49,20 @@ export class Extraction {
   /**
    * Reads the file at `inputPath` as `declared.type` (what `detectDocumentType` answered).
    *
+   * Of a page, `mainContentOnly` leaves out what surrounds its article, if it has one.
    * @throws {ExtractionFailed} for this file alone; the signal's reason when aborted; a file system error when the input is not there.
    */
-  async extract(inputPath: string, declared: Declaration & { type: DocumentType }, signal?: AbortSignal): Promise<ExtractedDocument> {
+  async extract(inputPath: string, declared: Declaration & { type: DocumentType; mainContentOnly?: boolean }, signal?: AbortSignal): Promise<ExtractedDocument> {
     signal?.throwIfAborted();
     const input = await open(inputPath, 'r');
     try {
-      return await this.run(input.fd, declared.type, signal);
+      return await this.run(input.fd, { type: declared.type, mainContentOnly: declared.mainContentOnly ?? false }, signal);
     } finally {
       await input.close();
     }
   }
 
-  private run(inputFd: number, type: DocumentType, signal: AbortSignal | undefined): Promise<ExtractedDocument> {
+  private run(inputFd: number, question: Question, signal: AbortSignal | undefined): Promise<ExtractedDocument> {
     return new Promise((resolve, reject) => {
       const child = spawn(process.execPath, this.command, {
         // The input is handed over open: the child needs no right to read any path, and its name appears nowhere.
@@ -83,7 +90,7 @@ export class Extraction {
       child.once('error', (error) => fail(crashed(error)));
       child.once('exit', (_code, killedBy) => fail(killedBy === 'SIGABRT' ? outOfMemory() : crashed(killedBy)));
       // The channel of a child that is already dead; its exit tells more.
-      child.send(type, () => undefined);
+      child.send(question, () => undefined);
     });
   }
 

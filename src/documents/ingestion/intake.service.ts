@@ -16,12 +16,15 @@ import { detectDocumentType, DOCUMENT_TYPES, SNIFF_BYTES, type Declaration, type
 export interface ReceivedFile {
   blob: StagedBlob;
   declared: Declaration;
+  /** Where it was fetched; of an upload there is none. */
+  sourceUrl?: string;
 }
 
 /** Only a hint for people: what one worker was seen to read in a second, rounded down. */
 const BYTES_PER_SECOND = 200_000;
 
-async function typeOf({ blob, declared }: ReceivedFile, { allowedFileTypes: allowed }: IngestionSettings): Promise<DocumentType> {
+/** @throws FileRefused, FileTypeNotAllowed */
+export async function typeOf({ blob, declared }: ReceivedFile, { allowedFileTypes: allowed }: IngestionSettings): Promise<DocumentType> {
   const type = await detectType(blob, declared);
   if (!allowed.includes('*') && !allowed.includes(type)) throw new FileTypeNotAllowed(type, allowed);
   return type;
@@ -36,7 +39,8 @@ async function detectType({ head }: StagedBlob, declared: Declaration): Promise<
   }
 }
 
-function chunkingOf(dto: IngestFileDto | IngestTextDto, settings: IngestionSettings): { chunkSize: number; chunkOverlap: number } {
+/** @throws InvalidChunking */
+export function chunkingOf(dto: Pick<IngestFileDto, 'chunk_size' | 'chunk_overlap'>, settings: IngestionSettings): { chunkSize: number; chunkOverlap: number } {
   const { chunk_size: chunkSize = settings.chunkSize, chunk_overlap: chunkOverlap = settings.chunkOverlap } = dto;
   if (chunkOverlap >= chunkSize) throw new InvalidChunking(chunkSize, chunkOverlap);
   return { chunkSize, chunkOverlap };
@@ -92,6 +96,7 @@ export class IntakeService {
         sizeBytes: file.blob.sizeBytes,
         contentChecksum: file.blob.sha256,
         blobKey,
+        sourceUrl: file.sourceUrl ?? null,
         metadata: dto.metadata ?? {},
       });
       return {

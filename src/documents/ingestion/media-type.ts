@@ -91,6 +91,27 @@ export async function detectDocumentType(head: Uint8Array, declaration: Declarat
   return type;
 }
 
+/** What a declaration alone can refuse, before the content is there. @throws {ExtractionFailed} `unsupported_type`. */
+export async function refuseForeignDeclaration(declaration: Declaration): Promise<void> {
+  const { foreign } = await readDeclaration(declaration);
+  if (foreign !== null) throw new ExtractionFailed('unsupported_type', `The type ${foreign.label} is not supported.`);
+}
+
+function essenceOf(mediaType: string | undefined): string | undefined {
+  return mediaType?.split(';', 1)[0]?.trim().toLowerCase();
+}
+
+/** Whether it says nothing of the type, or is said of too many. */
+export function isGenericMediaType(mediaType: string | undefined): boolean {
+  const essence = essenceOf(mediaType);
+  return essence === undefined || essence === '' || GENERIC_MEDIA_TYPES.has(essence);
+}
+
+export function typeOfMediaType(mediaType: string | undefined): DocumentType | null {
+  const essence = essenceOf(mediaType) ?? '';
+  return TYPES.find((type) => (DOCUMENT_TYPES[type].mediaTypes as readonly string[]).includes(essence)) ?? null;
+}
+
 function foreignDeclaration(foreign: { label: string; text: boolean }, candidates: DocumentType[]): ExtractionFailed {
   const content = candidates[0];
   // CSV is text and XLSX a zip: unsupported, but no contradiction. A PNG that holds prose, or a PDF called JSON, is one.
@@ -102,10 +123,10 @@ function foreignDeclaration(foreign: { label: string; text: boolean }, candidate
 
 async function readDeclaration({ fileName, mediaType }: Declaration) {
   const extension = /\.([^./\\\s]{1,16})\s*$/.exec(fileName ?? '')?.[1]?.toLowerCase();
-  const essence = mediaType?.split(';', 1)[0]?.trim().toLowerCase();
+  const essence = essenceOf(mediaType) ?? '';
   const byExtension = TYPES.find((type) => (DOCUMENT_TYPES[type].extensions as readonly string[]).includes(extension ?? ''));
-  const byMediaType = TYPES.find((type) => (DOCUMENT_TYPES[type].mediaTypes as readonly string[]).includes(essence ?? ''));
-  const generic = essence === undefined || essence === '' || GENERIC_MEDIA_TYPES.has(essence);
+  const byMediaType = typeOfMediaType(mediaType) ?? undefined;
+  const generic = isGenericMediaType(mediaType);
   let foreign: { label: string; text: boolean } | null = null;
   if (extension !== undefined && byExtension === undefined && (await isForeignExtension(extension))) {
     foreign = { label: `.${extension}`, text: FOREIGN_EXTENSIONS.has(extension) };

@@ -3,6 +3,7 @@ import { cleanText, cleanTitle, requireText, type ExtractedDocument } from '../e
 import { ExtractionFailed } from '../extraction-failed.js';
 import { labelledCharset } from '../text-decoding.js';
 import { htmlToMarkdown } from './html-to-markdown.js';
+import { mainContentOf } from './main-content.js';
 import { markdownHeadings } from './markdown-headings.js';
 import { decodeOrRefuse } from './plain-text.extractor.js';
 
@@ -27,12 +28,19 @@ const NOT_TEXT = 'script, style, noscript, template, iframe, object, embed, svg,
 const NAVIGATION = 'nav, [role="navigation"], [role="search"]';
 
 /** @throws {ExtractionFailed} `type_mismatch`, `no_text`. */
-export function extract(bytes: Buffer): ExtractedDocument {
+export function extract(bytes: Buffer, { mainContentOnly = false } = {}): ExtractedDocument {
   const { text: html, encoding } = decodeOrRefuse(bytes, labelledCharset(bytes));
-  const page = new DOMParser().parseFromString(asPage(html), 'text/html');
+  const page = parse(html);
   refuseDepth(page);
   const title = page.querySelector('title')?.textContent;
   const metadata = { encoding, ...describe(page) };
+  if (!mainContentOnly) return documentOf(page, title, metadata);
+  const article = mainContentOf(page);
+  if (!article) return documentOf(parse(html), title, metadata);
+  return documentOf(parse(article.html), article.title ?? title, { ...metadata, ...(article.author === null ? {} : { author: article.author }) });
+}
+
+function documentOf(page: Page, title: string | null | undefined, metadata: Record<string, unknown>): ExtractedDocument {
   remove(page, NOT_TEXT);
   const whole = page.documentElement.outerHTML;
   remove(page, NAVIGATION);
@@ -44,8 +52,9 @@ export function extract(bytes: Buffer): ExtractedDocument {
 }
 
 /** linkedom loses what stands outside a root element, so a fragment is given one. */
-function asPage(html: string): string {
-  return /<html[\s>]/i.test(html.slice(0, 65_536)) ? html : `<!doctype html><html><body>${html}</body></html>`;
+function parse(html: string): Page {
+  const whole = /<html[\s>]/i.test(html.slice(0, 65_536)) ? html : `<!doctype html><html><body>${html}</body></html>`;
+  return new DOMParser().parseFromString(whole, 'text/html');
 }
 
 /** Turndown recurses and looks up the whole path at every tag; browsers stop nesting at 512, too. */
