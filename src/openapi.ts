@@ -149,7 +149,7 @@ function describeExamples(schemas: Record<string, BodySchema>, operation: Operat
     // A form shows the fields in this order.
     schema.properties = { ...Object.fromEntries(required), ...schema.properties };
     const shown = Object.entries(schema.properties).filter(([, property]) => property.example !== undefined);
-    media.example = Object.fromEntries(shown.map(([name, property]) => [name, property.example]));
+    if (shown.length > 0) media.example = Object.fromEntries(shown.map(([name, property]) => [name, property.example]));
     // A form shows the other fields as well, and makes up an id that does not exist.
     if (type !== 'application/json') for (const property of Object.values(schema.properties)) if (property.format === 'uuid') property.example ??= '';
   }

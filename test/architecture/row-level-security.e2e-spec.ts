@@ -3,7 +3,7 @@ import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { migrationOptions } from '../../src/persistence/data-source.js';
 import { MIGRATIONS } from '../../src/persistence/migrations/index.js';
-import { createKey, createTenant, eventually, ingestText, type Tenant } from '../support/factories.js';
+import { createKey, createTenant, eventually, waitForTask, type Tenant } from '../support/factories.js';
 import { TestApp } from '../support/test-app.js';
 import { TestDatabase } from '../support/test-database.js';
 
@@ -59,8 +59,8 @@ describe('row level security', () => {
   async function settle(): Promise<Tenant> {
     const tenant = await createTenant(server.anonymous);
     await createKey(tenant.client, ['read']);
-    await ingestText(tenant.client, 'A page', `Words of ${tenant.tenantId}.`);
-    await tenant.client.post('/api/v1/ingest/batch', { items: [{ title: 'Another', content: `More words of ${tenant.tenantId}.` }] });
+    const batch = await tenant.client.post('/api/v1/ingest/batch', { items: [{ title: 'A page', content: `Words of ${tenant.tenantId}.` }] });
+    expect(await waitForTask(tenant.client, batch.body.tasks[0].task_id)).toMatchObject({ status: 'completed' });
     // The database that everybody starts with is a tenth of what is allowed.
     await server.database.query(`UPDATE tenant_quotas SET warning_threshold = 1 WHERE tenant_id = $1 AND resource = 'databases'`, [tenant.tenantId]);
     // By themselves hours become days only weeks later.
@@ -280,7 +280,7 @@ describe('row level security', () => {
         });
         // A table others refer to refuses the delete above and ends the transaction; its insert has one of its own.
         const inserted = await asTenant(mine.tenantId, async () => {
-          const copy = { ...child, ...('id' in child! ? { id: randomUUID() } : {}), ...pointing };
+          const copy = { ...child, ...('id' in child! ? { id: randomUUID() } : {}), ...('item_index' in child! ? { item_index: 1 } : {}), ...pointing };
           const unique = Object.fromEntries(Object.entries(copy).map(([column, value]) => [column, /^(?:name|email_key|content_checksum)$/.test(column) ? `x${randomUUID()}` : column.endsWith('_hash') && column !== 'password_hash' ? `\\x${randomUUID().replaceAll('-', '')}` : value]));
           return refusal(`INSERT INTO ${table} SELECT * FROM jsonb_populate_record(NULL::${table}, $1)`, [JSON.stringify(unique)]);
         });

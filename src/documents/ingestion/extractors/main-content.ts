@@ -10,6 +10,8 @@ const MIN_SHARE = 0.1;
 
 type Page = ReturnType<DOMParser['parseFromString']>;
 
+type Element = Page['documentElement'];
+
 export interface MainContent {
   html: string;
   title: string | null;
@@ -21,18 +23,19 @@ export interface MainContent {
  * the page apart.
  */
 export function mainContentOf(page: Page): MainContent | null {
-  if (page.getElementsByTagName('*').length > MAX_ELEMENTS) return null;
+  if (page.querySelectorAll('*').length > MAX_ELEMENTS) return null;
   const unread = [...page.querySelectorAll('script, style, noscript, template')].reduce((sum, element) => sum + lengthOf(element.textContent), 0);
   const pageLength = lengthOf(page.documentElement.textContent) - unread;
   shortenTitle(page);
-  const article = new Readability(page).parse();
+  const article = new Readability<Element>(page, { serializer: (node) => node }).parse();
   const length = lengthOf(article?.textContent);
   if (!article?.content || length < MIN_LENGTH || length < MIN_SHARE * pageLength) return null;
   const title = article.title || null;
+  divideCells(page, article.content);
   // The page's own first heading is left out where it repeats the title, and every other one made a second.
   const heading = page.createElement('h1', undefined);
   heading.textContent = title ?? '';
-  return { html: (title === null ? '' : heading.outerHTML) + article.content, title, author: article.byline || null };
+  return { html: (title === null ? '' : heading.outerHTML) + article.content.innerHTML, title, author: article.byline || null };
 }
 
 /** `Puffins | The Bird Site` is called Puffins when its only main heading says so; Readability guesses by the punctuation, and keeps short ones whole. */
@@ -41,6 +44,16 @@ function shortenTitle(page: Page): void {
   const title = page.querySelector('title');
   const text = (heading?.textContent ?? '').trim();
   if (title && text !== '' && second === undefined && title.textContent?.includes(text)) title.textContent = text;
+}
+
+/** Of a table that lays out a page, rows and cells may be left without it: to a parser these are no tags, and their words would run together. */
+function divideCells(page: Page, content: Element): void {
+  for (const part of content.querySelectorAll('tbody, thead, tfoot, tr, td, th')) {
+    if (part.closest('table')) continue;
+    const division = page.createElement('div', undefined);
+    division.append(...part.childNodes);
+    part.replaceWith(division);
+  }
 }
 
 const lengthOf = (text: string | null | undefined): number => (text ?? '').replace(/\s+/g, ' ').trim().length;
