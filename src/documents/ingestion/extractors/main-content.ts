@@ -9,7 +9,6 @@ const MIN_LENGTH = 250;
 const MIN_SHARE = 0.1;
 
 type Page = ReturnType<DOMParser['parseFromString']>;
-
 type Element = Page['documentElement'];
 
 export interface MainContent {
@@ -51,7 +50,7 @@ function divideCells(page: Page, content: Element): void {
   for (const part of content.querySelectorAll('tbody, thead, tfoot, tr, td, th')) {
     if (part.closest('table')) continue;
     const division = page.createElement('div', undefined);
-    division.append(...part.childNodes);
+    while (part.firstChild) division.append(part.firstChild);
     part.replaceWith(division);
   }
 }
