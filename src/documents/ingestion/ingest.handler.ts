@@ -82,7 +82,8 @@ export class IngestHandler implements JobHandler {
 
   private async ingest(run: JobRun, { document, database }: IngestionSubject): Promise<void> {
     await run.report(5, 'extracting');
-    const extracted = await this.extraction.extract(this.blobs.pathOf(document.blobKey), { fileName: document.name, type: document.type, mainContentOnly: document.sourceUrl !== null }, run.signal);
+    const { name: fileName, type, tenantId: owner, sourceUrl } = document;
+    const extracted = await this.extraction.extract(this.blobs.pathOf(document.blobKey), { fileName, type, owner, mainContentOnly: sourceUrl !== null }, run.signal);
     await run.report(30, 'chunking');
     const chunks = await this.cut(extracted, document, run.signal);
     await this.ingestions.reserve(run.lease, chunks.length);
