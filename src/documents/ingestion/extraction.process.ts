@@ -7,7 +7,7 @@ import type { Answer, Assignment } from './extraction-child.js';
 import { ExtractionFailed } from './extraction-failed.js';
 import { isDocumentType, type DocumentType } from './media-type.js';
 
-type Extractor = { extract: (bytes: Buffer, options: Pick<Question, 'mainContentOnly'>) => ExtractedDocument | Promise<ExtractedDocument> };
+type Extractor = { extract: (bytes: Buffer, options: Pick<Assignment, 'mainContentOnly'>) => ExtractedDocument | Promise<ExtractedDocument> };
 
 /** Imported only when needed: the PDF and Office libraries take longer to load than a small text takes to read. */
 const EXTRACTORS: Record<DocumentType, () => Promise<Extractor>> = {
