@@ -1,4 +1,5 @@
 import { AppError } from '../common/errors.js';
+import type { DocumentState } from './document.entity.js';
 
 export class DocumentNotFound extends AppError {
   constructor() {
@@ -15,6 +16,33 @@ export class DuplicateDocument extends AppError {
       title: 'Duplicate document',
       detail: documentId === null ? 'The same content was deleted in this moment; send it again.' : `The same content is in this database already, as document ${documentId}.`,
       members: { document_id: documentId },
+    });
+  }
+}
+
+/** Not in the document's present state. */
+export class IllegalTransition extends AppError {
+  /** @param allowed names of the operations that are possible now */
+  constructor(operation: string, state: DocumentState, allowed: readonly string[]) {
+    super({
+      status: 409,
+      code: 'illegal_transition',
+      title: 'Illegal transition',
+      detail: `A document that is ${state} does not take "${operation}". Possible now: ${allowed.join(', ')}.`,
+      members: { state, allowed },
+    });
+  }
+}
+
+/** Other work on the document came in between. */
+export class DocumentChanged extends AppError {
+  constructor() {
+    super({
+      status: 409,
+      code: 'document_changed',
+      title: 'Document changed',
+      detail: 'The document was changed, deleted or uploaded by somebody else in this moment. Nothing was changed; send the request again.',
+      retryable: true,
     });
   }
 }
@@ -40,13 +68,13 @@ export class FileTypeNotAllowed extends AppError {
 }
 
 export class InvalidChunking extends AppError {
-  /** As they would be, with the tenant's defaults for what the request does not name. */
+  /** As they would be, with what the request does not name. */
   constructor(chunkSize: number, chunkOverlap: number) {
     super({
       status: 422,
       code: 'invalid_chunking',
       title: 'Invalid chunking',
-      detail: `chunk_overlap must be smaller than chunk_size; they would be ${chunkOverlap} and ${chunkSize}. What is not named comes from the tenant's configuration.`,
+      detail: `chunk_overlap must be smaller than chunk_size; they would be ${chunkOverlap} and ${chunkSize}. What is not named comes from the tenant's configuration or, when a document is processed anew, from the document.`,
     });
   }
 }

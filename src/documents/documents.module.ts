@@ -34,6 +34,11 @@ import { StoreReconciliationRepository } from './store-reconciliation.repository
 import { StoreReconciliation } from './store-reconciliation.service.js';
 import { BlobStoreHealth } from './storage/blob-store.health.js';
 import { BlobStore } from './storage/blob-store.js';
+import { DocumentContentsRepository } from './versions/document-contents.repository.js';
+import { DocumentLife } from './versions/document-life.service.js';
+import { DocumentRevisions } from './versions/document-revisions.js';
+import { ReplacementTargets } from './versions/replacement-targets.js';
+import { RevisionSteps } from './versions/revision-steps.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([DocumentEntity]), DatabasesModule, TenancyModule],
@@ -44,6 +49,7 @@ import { BlobStore } from './storage/blob-store.js';
     { provide: Outbound, inject: [Config], useFactory: ({ env }: Config) => new Outbound({ allow: env.OUTBOUND_ALLOW }) },
     DocumentsRepository, ChunksRepository, DocumentsService, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, IngestHandler, PurgeHandler,
     UrlDownload, UrlIngestion, Conversion, IngestBatches, IngestBatchesRepository,
+    DocumentContentsRepository, DocumentRevisions, DocumentLife, ReplacementTargets, RevisionSteps,
     PendingPurgesRepository, PendingPurges, StoreReconciliationRepository, StoreReconciliation, BlobStoreHealth,
   ],
   exports: [BlobStore, PendingPurges, StoreReconciliation],

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { VectorStore } from '../../src/databases/vector-stores/vector-store.js';
 import { HTML_PAGE, makeDocx, makeEncryptedOffice, makePdf, makeZip, MARKDOWN_PAGE, wordParagraph } from '../fixtures/make.js';
-import { blobsOf } from '../support/disk.js';
+import { blobsOf, isText } from '../support/disk.js';
 import { administrator, createTenant, eventually, ingestText, waitForTask, type Tenant } from '../support/factories.js';
 import { quotasOf, setLimits, usedBy } from '../support/quotas.js';
 import { multipart, sendBytes, sendStream } from '../support/raw-http.js';
@@ -24,18 +24,19 @@ async function rowsOf(server: TestApp, tenant: Tenant, table: string): Promise<n
 
 /** Everything a tenant's documents leave anywhere. */
 async function traces(server: TestApp, tenant: Tenant): Promise<Record<string, number>> {
-  const [documents, chunks, vectors, blobs, quotas] = await Promise.all([
+  const [documents, chunks, vectors, files, quotas] = await Promise.all([
     rowsOf(server, tenant, 'documents'),
     rowsOf(server, tenant, 'document_chunks'),
     vectorsOf(server, tenant),
-    blobsOf(server).then((names) => names.filter((name) => name.startsWith(tenant.tenantId) || name.startsWith('incoming')).length),
+    blobsOf(server).then((names) => names.filter((name) => name.startsWith(tenant.tenantId) || name.startsWith('incoming'))),
     quotasOf(tenant.client),
   ]);
   const { documents: counted, storage_mb, vector_points } = quotas;
-  return { documents, chunks, vectors, blobs, 'documents used': counted!.used, 'bytes used': storage_mb!.used, 'points used': vector_points!.used, 'points reserved': vector_points!.reserved };
+  const texts = files.filter(isText).length;
+  return { documents, chunks, vectors, blobs: files.length - texts, texts, 'documents used': counted!.used, 'bytes used': storage_mb!.used, 'points used': vector_points!.used, 'points reserved': vector_points!.reserved };
 }
 
-const NOTHING = { documents: 0, chunks: 0, vectors: 0, blobs: 0, 'documents used': 0, 'bytes used': 0, 'points used': 0, 'points reserved': 0 };
+const NOTHING = { documents: 0, chunks: 0, vectors: 0, blobs: 0, texts: 0, 'documents used': 0, 'bytes used': 0, 'points used': 0, 'points reserved': 0 };
 const isNothing = (seen: Record<string, number>): boolean => Object.values(seen).every((count) => count === 0);
 
 describe('ingestion', () => {
@@ -393,7 +394,7 @@ describe('ingestion with an embedding provider', () => {
     expect((await tenant.client.get(`/api/v1/jobs/${body.task_id}`)).body).toMatchObject({ status: 'FINISHED', attempt: 2, error: null, percentage: 100 });
     expect((await tenant.client.get(`/api/v1/documents/${body.document_id}`)).body).toMatchObject({ state: 'INGESTED', processing_error: null });
     expect(asked).toBe(3);
-    expect(await traces(server, tenant)).toEqual({ documents: 1, chunks: 1, vectors: 1, blobs: 1, 'documents used': 1, 'bytes used': 30, 'points used': 1, 'points reserved': 0 });
+    expect(await traces(server, tenant)).toEqual({ documents: 1, chunks: 1, vectors: 1, blobs: 1, texts: 1, 'documents used': 1, 'bytes used': 30, 'points used': 1, 'points reserved': 0 });
   });
 
   it('reserves nothing between two attempts', async () => {

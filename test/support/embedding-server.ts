@@ -4,11 +4,13 @@ import type { AddressInfo } from 'node:net';
 
 const DIMENSIONS = 3;
 
-/** An OpenAI-compatible endpoint that answers only while the test lets it. */
+/** An OpenAI-compatible endpoint that answers only while the test lets it, and as it says. */
 export class EmbeddingServer {
   private waiting: (() => void)[] = [];
   private held = false;
   private asked = 0;
+  /** What the next requests are answered with; then 200. */
+  refusals: number[] = [];
 
   private constructor(private readonly server: Server) {}
 
@@ -21,7 +23,10 @@ export class EmbeddingServer {
       request.once('end', () => {
         const { input } = JSON.parse(body) as { input: string[] };
         const answer = JSON.stringify({ data: input.map((_, index) => ({ index, embedding: Array.from({ length: DIMENSIONS }, () => 0.5) })) });
-        embeddings.take(() => response.writeHead(200, { 'content-type': 'application/json' }).end(answer));
+        const status = embeddings.refusals.shift() ?? 200;
+        // The client library would try again by itself.
+        const headers = { 'content-type': 'application/json', 'x-should-retry': 'false' };
+        embeddings.take(() => response.writeHead(status, headers).end(status === 200 ? answer : JSON.stringify({ error: { message: 'refused' } })));
       });
     });
     await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -32,6 +37,11 @@ export class EmbeddingServer {
   get env(): Record<string, string> {
     const { port } = this.server.address() as AddressInfo;
     return { EMBEDDING_PROVIDER: 'openai', EMBEDDING_URL: `http://127.0.0.1:${port}/v1`, EMBEDDING_MODEL: 'test', EMBEDDING_DIMENSIONS: String(DIMENSIONS) };
+  }
+
+  /** Requests since the start. */
+  get count(): number {
+    return this.asked;
   }
 
   hold(): void {

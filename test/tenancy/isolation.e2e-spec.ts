@@ -28,8 +28,10 @@ const BODIES: Record<string, object> = {
   'PATCH /api/v1/api-keys/:id': { description: 'taken over' },
   'PUT /api/v1/api-keys/:id': { description: 'taken over' },
   'POST /api/v1/api-keys/:id/rotate': { grace_seconds: 60 },
-  'POST /api/v1/ingest/text': { title: 'x', content: 'x' },
-  'POST /api/v1/ingest/file': {},
+  'POST /api/v1/ingest/text': { title: 'x', content: 'x', replace_existing: true },
+  'POST /api/v1/ingest/file': { replace_existing: 'true' },
+  'POST /api/v1/documents/:id/deprecate': {},
+  'POST /api/v1/documents/:id/restore': {},
   'PATCH /admin/users/:id': { role: 'VIEWER' },
   'PATCH /admin/tenants/:id': { metadata: { owned: true } },
 };

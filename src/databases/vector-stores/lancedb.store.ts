@@ -3,13 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, FtsOptions, Table } from '@lancedb/lancedb';
 import { KeyedMutex } from './keyed-mutex.js';
 import { isConflict, isNotFound } from './lancedb.errors.js';
-import { dimensionsOf, schemaOf, tableName, toArrow, toHit, whereDocument, whereQuery, whereTenant } from './lancedb.rows.js';
+import { dimensionsOf, schemaOf, tableName, toArrow, toHit, whereDocument, whereQuery, whereTenant, whereVersion } from './lancedb.rows.js';
 import type { Row } from './lancedb.rows.js';
 import { fuse, inOrder } from './ranking.js';
 import { checkCollectionName, checkCollectionPrefix, checkPoints, checkVector } from './vector-checks.js';
 import { CollectionMissing, VectorDimensionMismatch } from './vector-store.errors.js';
 import { VectorStore } from './vector-store.js';
-import type { DocumentScope, VectorHit, VectorPoint, VectorQuery } from './vector-store.js';
+import type { DocumentScope, VectorHit, VectorPoint, VectorQuery, VersionRange, VersionScope } from './vector-store.js';
 
 type LanceDb = typeof import('@lancedb/lancedb');
 
@@ -94,20 +94,20 @@ export class LanceDbStore extends VectorStore {
     return tables.length;
   }
 
-  override async replaceDocument(collection: string, document: DocumentScope, points: readonly VectorPoint[]): Promise<void> {
+  override async replaceDocument(collection: string, version: VersionScope, points: readonly VectorPoint[]): Promise<void> {
     const written = await this.onTable(collection, false, async (table) => {
       const dimensions = dimensionsOf(await table.schema());
-      checkPoints(document, points, dimensions);
-      await this.write(collection, () => this.replace(table, document, points, dimensions));
+      checkPoints(version, points, dimensions);
+      await this.write(collection, () => this.replace(table, version, points, dimensions));
       return true;
     });
     if (!written) throw new CollectionMissing(collection);
     this.countWrite(collection);
   }
 
-  override async deleteDocument(collection: string, document: DocumentScope): Promise<void> {
+  override async deleteDocument(collection: string, document: DocumentScope, versions: VersionRange = {}): Promise<void> {
     await this.onTable(collection, undefined, async (table) => {
-      await this.write(collection, () => table.delete(whereDocument(document)));
+      await this.write(collection, () => table.delete(whereDocument(document, versions)));
       this.countWrite(collection);
     });
   }
@@ -160,11 +160,11 @@ export class LanceDbStore extends VectorStore {
 
   private async replace(
     table: Table,
-    document: DocumentScope,
+    version: VersionScope,
     points: readonly VectorPoint[],
     dimensions: number,
   ): Promise<void> {
-    const where = whereDocument(document);
+    const where = whereVersion(version);
     if (points.length === 0) return void (await table.delete(where));
     await this.ensureIndexes(table);
     const rows = toArrow(points, dimensions);

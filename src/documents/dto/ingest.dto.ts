@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsIn, IsInt, IsObject, IsString, IsUUID, Length, Matches, Max, MaxLength, Min, ValidateBy } from 'class-validator';
-import { isNestedDeeperThan, MAX_DEPTH, NumberFromText, Omittable } from '../../common/validation.js';
+import { IsBoolean, IsIn, IsInt, IsObject, IsString, IsUUID, Length, Matches, Max, MaxLength, Min, ValidateBy } from 'class-validator';
+import { FlagFromText, isNestedDeeperThan, MAX_DEPTH, NumberFromText, Omittable } from '../../common/validation.js';
 
 /** A multipart field is text: the JSON in it is read here, and what is not JSON, or too deep, is refused by the next check. */
 function parseJson({ obj, key }: { obj: Record<string, unknown>; key: string }): unknown {
@@ -14,6 +14,17 @@ function parseJson({ obj, key }: { obj: Record<string, unknown>; key: string }):
     if (error instanceof SyntaxError) return value;
     throw error;
   }
+}
+
+/** The document to replace cannot be named without the wish to replace. */
+function OnlyWhenReplacing(): PropertyDecorator {
+  return ValidateBy({
+    name: 'onlyWhenReplacing',
+    validator: {
+      validate: (_, args) => (args?.object as IngestOneDto).replace_existing,
+      defaultMessage: () => '$property is taken only with replace_existing',
+    },
+  });
 }
 
 /** Where a document goes and how it is cut. */
@@ -56,9 +67,28 @@ export class IngestOptionsDto {
   @Min(0)
   @Max(4000)
   chunk_overlap?: number;
+
+  /**
+   * Makes this the next version of the document named by `document_id`, or else of the one with the same name in the database; without one, a
+   * new document. The old version is served until the new one is whole. Metadata that is not sent stay as they are.
+   */
+  @ApiPropertyOptional({ default: false, example: false })
+  @FlagFromText()
+  @IsBoolean()
+  replace_existing: boolean = false;
 }
 
-export class IngestFileDto extends IngestOptionsDto {
+/** The same of one document, which can be named. */
+class IngestOneDto extends IngestOptionsDto {
+  /** The document to replace; only with `replace_existing`. */
+  @ApiPropertyOptional({ format: 'uuid' })
+  @Omittable()
+  @IsUUID()
+  @OnlyWhenReplacing()
+  document_id?: string;
+}
+
+export class IngestFileDto extends IngestOneDto {
   /**
    * Default: the file's own title, or its name.
    * @example 'A first document'
@@ -77,7 +107,7 @@ export class IngestFileFormDto extends IngestFileDto {
 
 export const TEXT_TYPES = ['text/markdown', 'text/plain'] as const;
 
-export class IngestTextDto extends IngestOptionsDto {
+export class IngestTextDto extends IngestOneDto {
   /** @example 'Minutes of the board' */
   @IsString()
   @Length(1, 500)
@@ -113,6 +143,8 @@ export class IngestUrlDto extends IngestFileDto {
   @IsAbsoluteUrl()
   url: string;
 }
+/** Only a hint for people: what one worker was seen to read in a second, rounded down. */
+const BYTES_PER_SECOND = 200_000;
 
 export class AcceptedDto {
   /** The job's id: poll `/api/v1/status/{task_id}`. */
@@ -125,4 +157,14 @@ export class AcceptedDto {
   message: string;
   /** Seconds, guessed from the size. */
   estimated_time: number;
+
+  static from(jobId: string, documentId: string, sizeBytes: number): AcceptedDto {
+    return {
+      task_id: jobId,
+      document_id: documentId,
+      status: 'pending',
+      message: 'Accepted. Poll /api/v1/status/{task_id} until it is completed.',
+      estimated_time: 1 + Math.ceil(sizeBytes / BYTES_PER_SECOND),
+    };
+  }
 }

@@ -77,9 +77,8 @@ export class IngestBatches {
 
   private async take(principal: Principal, settings: IngestionSettings, options: IngestBatchDto & { database_id: string }, item: BatchItemDto, until: AbortSignal): Promise<AcceptedDto> {
     until.throwIfAborted();
-    const { database_id, chunk_size, chunk_overlap } = options;
-    const metadata = { ...options.metadata, ...item.metadata };
-    const dto = { database_id, metadata, ...(chunk_size === undefined ? {} : { chunk_size }), ...(chunk_overlap === undefined ? {} : { chunk_overlap }) };
+    const { items: _, database: __, metadata: ofAll, ...others } = options;
+    const dto = { ...others, ...(ofAll || item.metadata ? { metadata: { ...ofAll, ...item.metadata } } : {}) };
     const { url, title, content, content_type = 'text/markdown' } = item;
     if (url === undefined) return this.intake.ingestText(principal, settings, { ...dto, title: title!, content: content!, content_type });
     await this.intake.requireRoom(principal, 0);

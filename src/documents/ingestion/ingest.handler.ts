@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { EmbeddingModelChanged } from '../../databases/databases.errors.js';
 import { pointId } from '../../databases/vector-stores/point-id.js';
-import { VectorStore, type VectorPoint } from '../../databases/vector-stores/vector-store.js';
+import { VectorStore, type VectorPoint, type VersionScope } from '../../databases/vector-stores/vector-store.js';
 import { Embedder, EmbeddingFailed } from '../../embeddings/embedder.js';
 import type { JobHandler, JobLease, JobRun } from '../../jobs/job-handler.js';
 import type { JobError } from '../../jobs/job.entity.js';
@@ -10,9 +10,10 @@ import { JobFailure, LeaseLost } from '../../jobs/jobs.errors.js';
 import type { TenantTx } from '../../persistence/transactions.js';
 import { QuotaExceeded } from '../../tenancy/tenancy.errors.js';
 import type { IdentifiedChunk } from '../chunks.repository.js';
-import type { DocumentEntity } from '../document.entity.js';
+import type { DocumentRevision } from '../document.entity.js';
 import { PurgeHandler } from '../purge.handler.js';
 import { BlobStore } from '../storage/blob-store.js';
+import { textKey } from '../versions/blob-keys.js';
 import type { ExtractedDocument } from './extracted-document.js';
 import { Extraction } from './extraction.js';
 import { ExtractionFailed } from './extraction-failed.js';
@@ -50,15 +51,15 @@ export class IngestHandler implements JobHandler {
     try {
       await this.ingest(run, subject);
     } catch (error) {
-      // The document was deleted while we worked on it, perhaps with its whole tenant: what we stored since then must go again.
-      if (error instanceof LeaseLost) await this.clear(run.lease, subject.database.collectionName);
+      await this.clear(run.lease, subject, error);
       throw asJobFailure(error);
     }
   }
 
-  private async clear({ tenantId, documentId }: JobLease, collection: string): Promise<void> {
-    await this.purge.removeVectors({ tenantId, documentId }, collection);
-    await this.ingestions.dropUnlessUsed(tenantId, collection);
+  /** The version may have ended while we worked on it, and its document been deleted, perhaps with its whole tenant: what we stored since then must go again. */
+  private async clear({ tenantId, documentId }: JobLease, { revision, database }: IngestionSubject, error: unknown): Promise<void> {
+    await this.purge.clear({ tenantId, documentId }, database.collectionName, revision.version);
+    if (error instanceof LeaseLost) await this.ingestions.dropUnlessUsed(tenantId, database.collectionName);
   }
 
   private async start(lease: JobLease): Promise<IngestionSubject> {
@@ -73,34 +74,35 @@ export class IngestHandler implements JobHandler {
     return this.ingestions.letGo(tx, lease);
   }
 
-  async giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<void> {
-    const collection = await this.ingestions.giveUp(tx, lease, error, stage);
-    if (collection === null) return;
-    await this.purge.schedule(tx, lease.documentId, collection);
-    await this.purge.scheduleExpiry(tx, lease.documentId, collection);
+  giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<void> {
+    return this.ingestions.giveUp(tx, lease, error, stage);
   }
 
-  private async ingest(run: JobRun, { document, database }: IngestionSubject): Promise<void> {
+  private async ingest(run: JobRun, subject: IngestionSubject): Promise<void> {
+    const { documentId, database, revision } = subject;
+    const { tenantId } = run.lease;
     await run.report(5, 'extracting');
-    const { name: fileName, type, tenantId: owner, sourceUrl } = document;
-    const extracted = await this.extraction.extract(this.blobs.pathOf(document.blobKey), { fileName, type, owner, mainContentOnly: sourceUrl !== null }, run.signal);
+    const { name: fileName, type, sourceUrl } = revision;
+    const extracted = await this.extraction.extract(this.blobs.pathOf(revision.blobKey), { fileName, type, owner: tenantId, mainContentOnly: sourceUrl !== null }, run.signal);
     await run.report(30, 'chunking');
-    const chunks = await this.cut(extracted, document, run.signal);
-    await this.ingestions.reserve(run.lease, chunks.length);
+    const chunks = await this.cut(extracted, subject, run.signal);
+    await this.ingestions.reserve(run.lease, subject, chunks.length);
     const vectors = await this.embed(chunks, run);
     await run.report(90, 'storing');
+    await this.blobs.write(textKey(tenantId, documentId, revision.version), extracted.text);
     await this.store.ensureCollection(database.collectionName, { dimensions: database.dimensions });
-    await this.store.replaceDocument(database.collectionName, { tenantId: document.tenantId, documentId: document.id }, toPoints(document, chunks, vectors));
-    await this.ingestions.complete(run.lease, document, titleOf(document, extracted), chunks);
+    const scope = { tenantId, documentId, version: revision.version };
+    await this.store.replaceDocument(database.collectionName, scope, toPoints(scope, chunks, vectors));
+    await this.ingestions.complete(run.lease, { ...subject, revision: { ...revision, title: titleOf(revision, extracted) } }, chunks);
   }
 
-  private async cut(extracted: ExtractedDocument, document: DocumentEntity, signal: AbortSignal): Promise<IdentifiedChunk[]> {
+  private async cut(extracted: ExtractedDocument, { documentId, revision }: IngestionSubject, signal: AbortSignal): Promise<IdentifiedChunk[]> {
     // Its table of tokens takes a quarter of a second to load, which a start need not wait for.
     const { chunks: cut } = await import('./chunker.js');
-    const options = { chunkSize: document.chunkSize, chunkOverlap: document.chunkOverlap, maxTokens: this.embedder.maxInputTokens };
+    const options = { chunkSize: revision.chunkSize, chunkOverlap: revision.chunkOverlap, maxTokens: this.embedder.maxInputTokens };
     const chunks: IdentifiedChunk[] = [];
     for (const chunk of cut(extracted, options)) {
-      chunks.push({ ...chunk, id: pointId(document.id, document.version, chunk.index) });
+      chunks.push({ ...chunk, id: pointId(documentId, revision.version, chunk.index) });
       if (chunks.length % CHUNKS_PER_TURN === 0) {
         await nextTurn();
         signal.throwIfAborted();
@@ -120,19 +122,11 @@ export class IngestHandler implements JobHandler {
   }
 }
 
-function titleOf(document: DocumentEntity, extracted: ExtractedDocument): string {
+function titleOf({ title, name }: DocumentRevision, extracted: ExtractedDocument): string | null {
   // A title that the sender chose differs from the file name it would otherwise have.
-  return document.title === document.name ? (extracted.title ?? document.title) : document.title;
+  return title === name ? (extracted.title ?? title) : title;
 }
 
-function toPoints(document: DocumentEntity, chunks: readonly IdentifiedChunk[], vectors: readonly Float32Array[]): VectorPoint[] {
-  return chunks.map((chunk, at) => ({
-    id: chunk.id,
-    vector: vectors[at]!,
-    text: chunk.text,
-    tenantId: document.tenantId,
-    documentId: document.id,
-    version: document.version,
-    index: chunk.index,
-  }));
+function toPoints(scope: VersionScope, chunks: readonly IdentifiedChunk[], vectors: readonly Float32Array[]): VectorPoint[] {
+  return chunks.map(({ id, text, index }, at) => ({ ...scope, id, vector: vectors[at]!, text, index }));
 }

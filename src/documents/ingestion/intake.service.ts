@@ -5,8 +5,9 @@ import type { Principal } from '../../common/principal.js';
 import { DatabaseUnavailable } from '../../persistence/postgres-errors.js';
 import type { IngestionSettings } from '../../tenancy/tenant-configuration.service.js';
 import { FileRefused, FileTypeNotAllowed, InvalidChunking } from '../documents.errors.js';
-import type { AcceptedDto, IngestFileDto, IngestTextDto } from '../dto/ingest.dto.js';
+import { AcceptedDto, type IngestFileDto, type IngestTextDto } from '../dto/ingest.dto.js';
 import { BlobStore, type StagedBlob } from '../storage/blob-store.js';
+import { firstOriginalKey, laterOriginalKey } from '../versions/blob-keys.js';
 import { DocumentEntries } from './document-entries.js';
 import { ExtractionFailed } from './extraction-failed.js';
 import { displayName } from './file-name.js';
@@ -19,9 +20,6 @@ export interface ReceivedFile {
   /** Where it was fetched; of an upload there is none. */
   sourceUrl?: string;
 }
-
-/** Only a hint for people: what one worker was seen to read in a second, rounded down. */
-const BYTES_PER_SECOND = 200_000;
 
 /** @throws FileRefused, FileTypeNotAllowed */
 export async function typeOf({ blob, declared }: ReceivedFile, { allowedFileTypes: allowed }: IngestionSettings): Promise<DocumentType> {
@@ -75,19 +73,26 @@ export class IntakeService {
   }
 
   /**
-   * The received file becomes a document, or is gone.
-   * @throws FileRefused, FileTypeNotAllowed, InvalidChunking, DatabaseNotFound, DuplicateDocument, QuotaExceeded
+   * The received file becomes a document or the next version of one, or is gone.
+   * @throws FileRefused, FileTypeNotAllowed, InvalidChunking, DatabaseNotFound, DocumentNotFound, DuplicateDocument, IllegalTransition, DocumentChanged, QuotaExceeded
    */
   async accept(principal: Principal, settings: IngestionSettings, file: ReceivedFile, dto: IngestFileDto | IngestTextDto): Promise<AcceptedDto> {
-    const documentId = uuidv7();
-    const blobKey = `${principal.tenantId}/${documentId}`;
+    const { tenantId } = principal;
+    const jobId = uuidv7();
+    let kept: string | null = null;
     try {
       const chunking = chunkingOf(dto, settings);
       const type = await typeOf(file, settings);
       const name = displayName(file.declared.fileName, `document.${DOCUMENT_TYPES[type].extensions[0]}`);
+      const replaced = dto.replace_existing ? await this.entries.findReplaced(principal, dto, name) : null;
+      const documentId = replaced ?? uuidv7();
+      const blobKey = replaced === null ? firstOriginalKey(tenantId, documentId) : laterOriginalKey(tenantId, documentId, jobId);
+      kept = blobKey;
       await this.blobs.keep(file.blob, blobKey);
-      const jobId = await this.entries.enter(principal, dto, {
-        id: documentId,
+      await this.entries.enter(principal, dto, {
+        documentId,
+        jobId,
+        isReplacement: replaced !== null,
         title: dto.title ?? name,
         name,
         type,
@@ -96,20 +101,14 @@ export class IntakeService {
         sizeBytes: file.blob.sizeBytes,
         contentChecksum: file.blob.sha256,
         blobKey,
+        metadata: dto.metadata ?? null,
         sourceUrl: file.sourceUrl ?? null,
-        metadata: dto.metadata ?? {},
       });
-      return {
-        task_id: jobId,
-        document_id: documentId,
-        status: 'pending',
-        message: 'Accepted. Poll /api/v1/status/{task_id} until it is completed.',
-        estimated_time: 1 + Math.ceil(file.blob.sizeBytes / BYTES_PER_SECOND),
-      };
+      return AcceptedDto.from(jobId, documentId, file.blob.sizeBytes);
     } catch (error) {
       await this.blobs.discard(file.blob);
       // A connection lost while committing leaves it open whether the document exists: a file too many can be swept, a lost one not.
-      if (!(error instanceof DatabaseUnavailable)) await this.blobs.remove(blobKey);
+      if (kept !== null && !(error instanceof DatabaseUnavailable)) await this.blobs.remove(kept);
       throw error;
     }
   }

@@ -12,6 +12,7 @@ import { Administration1764000000011 } from './1764000000011-administration.js';
 import { TenantPurge1764000000012 } from './1764000000012-tenant-purge.js';
 import { Reconciliation1764000000013 } from './1764000000013-reconciliation.js';
 import { ListIndexes1764000000014 } from './1764000000014-list-indexes.js';
+import { DocumentVersions1764000000016 } from './1764000000016-document-versions.js';
 import { IngestBatches1764000000018 } from './1764000000018-ingest-batches.js';
 
 /** In the order they run. Never edit one that was released: add another. */
@@ -30,5 +31,6 @@ export const MIGRATIONS = [
   TenantPurge1764000000012,
   Reconciliation1764000000013,
   ListIndexes1764000000014,
+  DocumentVersions1764000000016,
   IngestBatches1764000000018,
 ];
