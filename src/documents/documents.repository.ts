@@ -123,6 +123,21 @@ export class DocumentsRepository {
     return (await this.whileIngesting(tx, id, jobId, `state = 'INGESTING', processing_error = NULL`, [], `('PENDING', 'INGESTING')`)) !== null;
   }
 
+  /**
+   * From FAILED back to PENDING, charged again; false unless the job is the document's newest.
+   * @throws a violation of `documents_content`, after which the transaction still reads
+   */
+  async reopen(tx: TenantTx, id: string, jobId: string): Promise<boolean> {
+    await tx.manager.query('SAVEPOINT reopening');
+    try {
+      const set = `state = 'PENDING', processing_error = NULL, processed_at = NULL, is_charged = true`;
+      return (await this.whileIngesting(tx, id, jobId, set, [], `('FAILED')`)) !== null;
+    } catch (error) {
+      await tx.manager.query('ROLLBACK TO SAVEPOINT reopening');
+      throw error;
+    }
+  }
+
   reservePoints(tx: TenantTx, id: string, jobId: string, points: number): Promise<DocumentCharge | null> {
     return this.whileIngesting(tx, id, jobId, 'reserved_points = $4', [points]);
   }

@@ -4,11 +4,23 @@ import type { AddressInfo } from 'node:net';
 
 const DIMENSIONS = 3;
 
+interface Refusal {
+  status: number;
+  headers?: Record<string, string>;
+}
+
 /** An OpenAI-compatible endpoint that answers only while the test lets it. */
 export class EmbeddingServer {
   private waiting: (() => void)[] = [];
   private held = false;
   private asked = 0;
+  private refusal: ((request: number) => Refusal | undefined) | undefined;
+  /** Every text that was embedded, in the order in which they came. */
+  readonly embedded: string[] = [];
+  /** When each request came, in milliseconds since the epoch. */
+  readonly askedAt: number[] = [];
+  /** Requests whose client hung up before it had its answer. */
+  abandoned = 0;
 
   private constructor(private readonly server: Server) {}
 
@@ -18,10 +30,15 @@ export class EmbeddingServer {
     server.on('request', (request, response) => {
       let body = '';
       request.setEncoding('utf8').on('data', (text: string) => (body += text));
+      response.once('close', () => {
+        if (!response.writableFinished) embeddings.abandoned += 1;
+      });
       request.once('end', () => {
         const { input } = JSON.parse(body) as { input: string[] };
-        const answer = JSON.stringify({ data: input.map((_, index) => ({ index, embedding: Array.from({ length: DIMENSIONS }, () => 0.5) })) });
-        embeddings.take(() => response.writeHead(200, { 'content-type': 'application/json' }).end(answer));
+        const refusal = embeddings.refusal?.(embeddings.asked + 1);
+        if (!refusal) embeddings.embedded.push(...input);
+        const answer = JSON.stringify(refusal ? { error: { message: 'later' } } : { data: input.map((_, index) => ({ index, embedding: Array.from({ length: DIMENSIONS }, () => 0.5) })) });
+        embeddings.take(() => response.writeHead(refusal?.status ?? 200, { 'content-type': 'application/json', ...refusal?.headers }).end(answer));
       });
     });
     await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -34,6 +51,10 @@ export class EmbeddingServer {
     return { EMBEDDING_PROVIDER: 'openai', EMBEDDING_URL: `http://127.0.0.1:${port}/v1`, EMBEDDING_MODEL: 'test', EMBEDDING_DIMENSIONS: String(DIMENSIONS) };
   }
 
+  get requests(): number {
+    return this.asked;
+  }
+
   hold(): void {
     this.held = true;
   }
@@ -41,6 +62,11 @@ export class EmbeddingServer {
   release(): void {
     this.held = false;
     for (const answer of this.waiting.splice(0)) answer();
+  }
+
+  /** Refuses what `refusal` has an answer for, by the number of the request since the start, from 1. */
+  refuse(refusal: ((request: number) => Refusal | undefined) | undefined): void {
+    this.refusal = refusal;
   }
 
   /** Resolves when so many requests have come since the start. */
@@ -56,6 +82,7 @@ export class EmbeddingServer {
 
   private take(answer: () => void): void {
     this.asked += 1;
+    this.askedAt.push(Date.now());
     if (this.held) this.waiting.push(answer);
     else answer();
     this.server.emit('asked');

@@ -80,6 +80,10 @@ export class IngestHandler implements JobHandler {
     await this.purge.scheduleExpiry(tx, lease.documentId, collection);
   }
 
+  retry(tx: TenantTx, lease: JobLease): Promise<void> {
+    return this.ingestions.retry(tx, lease);
+  }
+
   private async ingest(run: JobRun, { document, database }: IngestionSubject): Promise<void> {
     await run.report(5, 'extracting');
     const extracted = await this.extraction.extract(this.blobs.pathOf(document.blobKey), { fileName: document.name, type: document.type }, run.signal);
@@ -89,6 +93,8 @@ export class IngestHandler implements JobHandler {
     const vectors = await this.embed(chunks, run);
     await run.report(90, 'storing');
     await this.store.ensureCollection(database.collectionName, { dimensions: database.dimensions });
+    // What comes next cannot be stopped half-way.
+    run.signal.throwIfAborted();
     await this.store.replaceDocument(database.collectionName, { tenantId: document.tenantId, documentId: document.id }, toPoints(document, chunks, vectors));
     await this.ingestions.complete(run.lease, document, titleOf(document, extracted), chunks);
   }

@@ -3,12 +3,14 @@ import type { DatabaseEntity } from '../../databases/database.entity.js';
 import { DatabasesService } from '../../databases/databases.service.js';
 import type { JobError } from '../../jobs/job.entity.js';
 import type { JobLease } from '../../jobs/job-handler.js';
-import { LeaseLost } from '../../jobs/jobs.errors.js';
+import { JobOutdated, LeaseLost } from '../../jobs/jobs.errors.js';
 import { JobsService } from '../../jobs/jobs.service.js';
+import { violates } from '../../persistence/postgres-errors.js';
 import { Transactions, type TenantTx } from '../../persistence/transactions.js';
 import { DocumentCharges } from '../document-charges.js';
 import { ChunksRepository, type IdentifiedChunk } from '../chunks.repository.js';
 import type { DocumentEntity } from '../document.entity.js';
+import { DuplicateDocument } from '../documents.errors.js';
 import { DocumentsRepository } from '../documents.repository.js';
 
 export interface IngestionSubject {
@@ -70,6 +72,24 @@ export class IngestionsService {
   async letGo(tx: TenantTx, lease: JobLease): Promise<void> {
     const before = await this.documents.reservePoints(tx, lease.documentId, lease.id, 0);
     if (before) await this.charges.releasePoints(tx, before);
+  }
+
+  /** A failed document waits once more, charged anew. @throws JobOutdated, DuplicateDocument, QuotaExceeded */
+  async retry(tx: TenantTx, lease: JobLease): Promise<void> {
+    const document = await this.documents.findById(tx, lease.documentId);
+    if (!document || !(await this.reopen(tx, document, lease.id))) throw new JobOutdated();
+    await this.charges.take(tx, document.sizeBytes);
+  }
+
+  /** The same content may have been sent again meanwhile. */
+  private async reopen(tx: TenantTx, document: DocumentEntity, jobId: string): Promise<boolean> {
+    try {
+      return await this.documents.reopen(tx, document.id, jobId);
+    } catch (error) {
+      if (!violates(error, 'documents_content')) throw error;
+      const twin = await this.documents.findByContent(tx, document.databaseId, document.contentChecksum);
+      throw new DuplicateDocument(twin?.id ?? null);
+    }
   }
 
   /** A failed document keeps its row and file, and costs nothing. Answers its collection, for whoever clears that. */
