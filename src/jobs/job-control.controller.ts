@@ -13,8 +13,10 @@ export class JobControlController {
   constructor(private readonly control: JobControl) {}
 
   /**
-   * Cancels a job that has not ended, at once and for good: what it held is given back, and what it would still have written is refused.
-   * A first ingest leaves its document FAILED with `cancelled`; a reprocess leaves the old version as it is.
+   * Cancels a job that has not ended.
+   * @remarks
+   * At once: what it held is given back, and what it would still have written is refused. A first ingest leaves its document FAILED with
+   * `cancelled`; a reprocess leaves the old version as it is. A job that has ended is a 409 `illegal_transition`, whose `allowed` says what can be done instead.
    */
   @Post('jobs/:id/cancel')
   @HttpCode(200)
@@ -22,7 +24,12 @@ export class JobControlController {
     return this.control.cancel(principal, id);
   }
 
-  /** Tries a job again that failed or was cancelled, from the start and with fresh attempts. Its document is charged anew. */
+  /**
+   * Tries a job again that failed or was cancelled.
+   * @remarks
+   * With fresh attempts; `attempt` goes on rising. The document is charged anew: 429 when there is no room, 409 when it was deleted, is another job's by
+   * now or its content was sent again, and 409 `illegal_transition` for a job that has not ended or has finished.
+   */
   @Post('jobs/:id/retry')
   @HttpCode(202)
   retry(@CurrentPrincipal() principal: Principal, @UuidParam() id: string): Promise<JobDto> {

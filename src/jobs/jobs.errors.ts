@@ -51,6 +51,27 @@ export class JobTypeUnknown extends ServiceUnavailable {
   }
 }
 
+/** A page that opens streams and forgets them must not use up what others need. */
+export class TooManyStreams extends AppError {
+  constructor(limit: number) {
+    super({
+      status: 429,
+      code: 'too_many_streams',
+      title: 'Too many streams',
+      detail: `Your tenant watches ${limit} jobs at this server already. Close some of the streams, or poll GET /api/v1/jobs.`,
+      retryable: true,
+      headers: { 'Retry-After': '5' },
+    });
+  }
+}
+
+/** This process has no room for another stream, or is about to stop. */
+export class StreamsUsedUp extends ServiceUnavailable {
+  constructor() {
+    super('streams_used_up', 'This server cannot watch one more job at this moment; try again, or poll GET /api/v1/jobs/{id}.', 2);
+  }
+}
+
 /** The job is no longer this worker's: cancelled, or given to another after a silence. */
 export class LeaseLost extends Error {
   override readonly name = 'LeaseLost';

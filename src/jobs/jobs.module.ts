@@ -5,6 +5,10 @@ import { ExpiredLeases } from './expired-leases.js';
 import { JobControlController } from './job-control.controller.js';
 import { JobControlRepository } from './job-control.repository.js';
 import { JobControl } from './job-control.service.js';
+import { JobEventsController } from './job-events.controller.js';
+import { JobEventsRepository } from './job-events.repository.js';
+import { JobEventsRemoval } from './job-events-removal.js';
+import { JobEventStreams } from './job-event-streams.service.js';
 import { JobDeliveries } from './job-deliveries.js';
 import { JobAdministration } from './job-administration.service.js';
 import { JobEntity } from './job.entity.js';
@@ -28,7 +32,7 @@ export class JobsModule {
       module: JobsModule,
       global: true,
       imports: [TypeOrmModule.forFeature([JobEntity])],
-      controllers: [JobsController, JobControlController],
+      controllers: [JobsController, JobControlController, JobEventsController],
       providers: [
         { provide: Queue, inject: [Config], useFactory: (config: Config) => new Queue(databaseUrl, { worker: config.env.ROLE !== 'api' }) },
         JobRegistry,
@@ -38,6 +42,9 @@ export class JobsModule {
         JobTurnsRepository,
         JobControlRepository,
         JobControl,
+        JobEventsRepository,
+        JobEventStreams,
+        JobEventsRemoval,
         QueueEntriesRepository,
         JobsRemoval,
         JobAdministration,

@@ -30,6 +30,7 @@ const INDEXES_ACROSS_TENANTS: Record<string, string> = {
   quota_history_days: 'and the same pruning',
   events_dispatched: 'so are events that were dispatched long ago',
   documents_deleted: 'for the administrator: what waits to be removed, of all tenants; not unique, so it refuses nothing',
+  job_events_ended: 'events that are old are removed for all tenants, by the system alone; not unique, so it refuses nothing',
   jobs_by_end: 'for the administrator: jobs that are open or ended on the last day; not unique, so it refuses nothing',
 };
 
@@ -377,10 +378,12 @@ describe('row level security', () => {
       }
     });
 
-    it('has no sequence whose numbers would tell how much others do', async () => {
+    it('has no sequence whose numbers would tell how much others do, but for the clock of the queue, which it cannot move', async () => {
       const sequences = await server.database.query(`SELECT relname AS name, has_sequence_privilege('morag_app', oid, 'SELECT, USAGE') AS "isOpen" FROM pg_class WHERE relkind = 'S' AND relnamespace IN ('public'::regnamespace, 'pgboss'::regnamespace) ORDER BY 1`);
       // The order of events stays inside: no answer has the number.
-      expect(sequences).toEqual(['events_sequence_seq', 'migrations_id_seq'].map((name) => ({ name, isOpen: false })));
+      // Where the queue is, a job has to know that takes its turn.
+      expect(sequences).toEqual(['events_sequence_seq', 'job_turn', 'migrations_id_seq'].map((name) => ({ name, isOpen: name === 'job_turn' })));
+      expect(await server.database.query(`SELECT has_sequence_privilege('morag_app', 'job_turn', 'USAGE, UPDATE') AS "canMove"`)).toEqual([{ canMove: false }]);
     });
 
     it('lets a tenant put in work of its own only, and see no other in the queue', async () => {

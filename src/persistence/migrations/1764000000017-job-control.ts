@@ -30,13 +30,13 @@ export class JobControl1764000000017 implements MigrationInterface {
         tenant_id uuid NOT NULL,
         job_id uuid NOT NULL,
         sequence integer NOT NULL,
-        name text NOT NULL CHECK (name IN ('status', 'progress', 'end')),
+        kind text NOT NULL CHECK (kind IN ('status', 'progress', 'end')),
         job jsonb NOT NULL,
         created_at timestamptz(3) NOT NULL DEFAULT now(),
         PRIMARY KEY (tenant_id, job_id, sequence),
         FOREIGN KEY (tenant_id, job_id) REFERENCES jobs (tenant_id, id) ON DELETE CASCADE
       )`);
-    await runner.query(`CREATE INDEX job_events_ended ON job_events (created_at) WHERE name = 'end'`);
+    await runner.query(`CREATE INDEX job_events_ended ON job_events (created_at) WHERE kind = 'end'`);
     await protectTable(runner, 'job_events');
 
     // By a trigger, so that no change of a job can be forgotten; under the row's lock, so that the sequence is the order of commits.
@@ -44,7 +44,7 @@ export class JobControl1764000000017 implements MigrationInterface {
       CREATE FUNCTION record_job_event() RETURNS trigger LANGUAGE plpgsql AS $$
       BEGIN
         NEW.event_sequence := OLD.event_sequence + 1;
-        INSERT INTO job_events (tenant_id, job_id, sequence, name, job)
+        INSERT INTO job_events (tenant_id, job_id, sequence, kind, job)
         VALUES (NEW.tenant_id, NEW.id, NEW.event_sequence,
                 CASE WHEN NEW.status IN ('FINISHED', 'FAILED', 'CANCELLED') THEN 'end'
                      WHEN NEW.status <> OLD.status OR NEW.attempt <> OLD.attempt THEN 'status'
