@@ -12,8 +12,9 @@ const COST: Readonly<Record<JobPriority, number>> = { normal: 1, low: 4 };
  */
 @Injectable()
 export class JobTurnsRepository {
-  /** Two jobs of a tenant at once may get the same turn: of one turn, the older is first. */
+  /** One after the other within a tenant, until the transaction ends: several at once would else all get one turn, and a flood comes like that. */
   async next(tx: TenantTx, priority: JobPriority): Promise<number> {
+    await tx.manager.query(`SELECT pg_advisory_xact_lock(hashtextextended('turn of ' || $1, 0))`, [tx.tenantId]);
     const [row] = await tx.manager.query<[{ turn: number }]>(
       `SELECT (GREATEST((SELECT last_value FROM job_turn), (SELECT max(turn) FROM jobs WHERE tenant_id = $1 AND priority = $2 AND ended_at IS NULL)) + $3)::int AS turn`,
       [tx.tenantId, priority, COST[priority]],
