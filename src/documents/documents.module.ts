@@ -12,7 +12,9 @@ import { DocumentEntity } from './document.entity.js';
 import { DocumentsController } from './documents.controller.js';
 import { DocumentsRepository } from './documents.repository.js';
 import { DocumentsService } from './documents.service.js';
+import { DocumentEmbedding } from './ingestion/document-embedding.js';
 import { DocumentEntries } from './ingestion/document-entries.js';
+import { EmbeddingCheckpointsRepository } from './ingestion/embedding-checkpoints.repository.js';
 import { Extraction } from './ingestion/extraction.js';
 import { FileUpload } from './ingestion/file-upload.js';
 import { IngestHandler } from './ingestion/ingest.handler.js';
@@ -33,7 +35,7 @@ import { BlobStore } from './storage/blob-store.js';
   providers: [
     { provide: BlobStore, inject: [Config], useFactory: (config: Config) => BlobStore.open(config.blobDir) },
     { provide: Extraction, useFactory: () => new Extraction() },
-    DocumentsRepository, ChunksRepository, DocumentsService, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, IngestHandler, PurgeHandler,
+    DocumentsRepository, ChunksRepository, DocumentsService, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, EmbeddingCheckpointsRepository, DocumentEmbedding, IngestHandler, PurgeHandler,
     PendingPurgesRepository, PendingPurges, StoreReconciliationRepository, StoreReconciliation, BlobStoreHealth,
   ],
   exports: [BlobStore, PendingPurges, StoreReconciliation],

@@ -14,6 +14,9 @@ import { JobAdministration } from './job-administration.service.js';
 import { JobEntity } from './job.entity.js';
 import { JobLeases } from './job-leases.js';
 import { JobRegistry } from './job-registry.js';
+import { JobStatisticsController } from './job-statistics.controller.js';
+import { JobStatisticsRepository } from './job-statistics.repository.js';
+import { JobStatistics } from './job-statistics.service.js';
 import { JobTurnsRepository } from './job-turns.repository.js';
 import { JobsController } from './jobs.controller.js';
 import { JobsRemoval } from './jobs-removal.service.js';
@@ -32,7 +35,7 @@ export class JobsModule {
       module: JobsModule,
       global: true,
       imports: [TypeOrmModule.forFeature([JobEntity])],
-      controllers: [JobsController, JobControlController, JobEventsController],
+      controllers: [JobStatisticsController, JobsController, JobControlController, JobEventsController],
       providers: [
         { provide: Queue, inject: [Config], useFactory: (config: Config) => new Queue(databaseUrl, { worker: config.env.ROLE !== 'api' }) },
         JobRegistry,
@@ -45,6 +48,8 @@ export class JobsModule {
         JobEventsRepository,
         JobEventStreams,
         JobEventsRemoval,
+        JobStatisticsRepository,
+        JobStatistics,
         QueueEntriesRepository,
         JobsRemoval,
         JobAdministration,

@@ -65,6 +65,8 @@ describe('row level security', () => {
     await server.database.query(`UPDATE tenant_quotas SET warning_threshold = 1 WHERE tenant_id = $1 AND resource = 'databases'`, [tenant.tenantId]);
     // By themselves hours become days only weeks later.
     await server.database.query(`INSERT INTO usage_daily VALUES ($1, current_date - 40, $1, 'GET /', 2, 1, 1, 0, 0, '{1}')`, [tenant.tenantId]);
+    // Only what a provider embeds, and takes many requests for, is kept on the way.
+    await server.database.query(`INSERT INTO embedding_checkpoints SELECT tenant_id, id, 0, '\\x00', '\\x00' FROM documents WHERE tenant_id = $1`, [tenant.tenantId]);
     // And a counter has a history from the first hour on in which it changes again.
     await server.database.query(`INSERT INTO quota_history VALUES ($1, 'documents', date_trunc('hour', now()) - interval '1 hour', 0)`, [tenant.tenantId]);
     return tenant;

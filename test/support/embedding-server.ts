@@ -12,7 +12,7 @@ interface Refusal {
 /** An OpenAI-compatible endpoint that answers only while the test lets it. */
 export class EmbeddingServer {
   private waiting: (() => void)[] = [];
-  private held = false;
+  private heldFrom = Number.POSITIVE_INFINITY;
   private asked = 0;
   private refusal: ((request: number) => Refusal | undefined) | undefined;
   /** Every text that was embedded, in the order in which they came. */
@@ -55,12 +55,13 @@ export class EmbeddingServer {
     return this.asked;
   }
 
-  hold(): void {
-    this.held = true;
+  /** Answers so many requests more, and then none. */
+  hold(answered = 0): void {
+    this.heldFrom = this.asked + answered + 1;
   }
 
   release(): void {
-    this.held = false;
+    this.heldFrom = Number.POSITIVE_INFINITY;
     for (const answer of this.waiting.splice(0)) answer();
   }
 
@@ -83,7 +84,7 @@ export class EmbeddingServer {
   private take(answer: () => void): void {
     this.asked += 1;
     this.askedAt.push(Date.now());
-    if (this.held) this.waiting.push(answer);
+    if (this.asked >= this.heldFrom) this.waiting.push(answer);
     else answer();
     this.server.emit('asked');
   }

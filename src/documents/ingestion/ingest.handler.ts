@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { EmbeddingModelChanged } from '../../databases/databases.errors.js';
 import { pointId } from '../../databases/vector-stores/point-id.js';
 import { VectorStore, type VectorPoint } from '../../databases/vector-stores/vector-store.js';
-import { Embedder, EmbeddingFailed } from '../../embeddings/embedder.js';
+import { EmbeddingFailed } from '../../embeddings/embedder.js';
 import type { JobHandler, JobLease, JobRun } from '../../jobs/job-handler.js';
 import type { JobError } from '../../jobs/job.entity.js';
 import { JobFailure, LeaseLost } from '../../jobs/jobs.errors.js';
@@ -15,17 +15,17 @@ import { PurgeHandler } from '../purge.handler.js';
 import { BlobStore } from '../storage/blob-store.js';
 import type { ExtractedDocument } from './extracted-document.js';
 import { Extraction } from './extraction.js';
+import { DocumentEmbedding } from './document-embedding.js';
 import { ExtractionFailed } from './extraction-failed.js';
 import { IngestionsService, type IngestionSubject } from './ingestions.service.js';
 
-/** Texts embedded between two reports of progress. */
-const BATCH = 64;
 /** Chunks cut before other work, such as the queue's heartbeat, gets its turn. */
 const CHUNKS_PER_TURN = 100;
 
 /** Errors of the stages as reasons the document's owner can read; whatever is not known is worth another attempt. */
 function asJobFailure(error: unknown): unknown {
-  if (error instanceof ExtractionFailed || error instanceof EmbeddingFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error });
+  if (error instanceof ExtractionFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error });
+  if (error instanceof EmbeddingFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error, retryAfterSeconds: error.retryAfterSeconds });
   if (error instanceof QuotaExceeded || error instanceof EmbeddingModelChanged) return new JobFailure(error.code, error.message, true, { cause: error });
   return error;
 }
@@ -40,7 +40,7 @@ export class IngestHandler implements JobHandler {
     private readonly ingestions: IngestionsService,
     private readonly blobs: BlobStore,
     private readonly extraction: Extraction,
-    private readonly embedder: Embedder,
+    private readonly embedding: DocumentEmbedding,
     private readonly store: VectorStore,
     private readonly purge: PurgeHandler,
   ) {}
@@ -90,7 +90,8 @@ export class IngestHandler implements JobHandler {
     await run.report(30, 'chunking');
     const chunks = await this.cut(extracted, document, run.signal);
     await this.ingestions.reserve(run.lease, chunks.length);
-    const vectors = await this.embed(chunks, run);
+    const texts = chunks.map(({ text }) => text);
+    const vectors = await this.embedding.embed(texts, run, (done) => run.report(40 + 50 * done, 'embedding'));
     await run.report(90, 'storing');
     await this.store.ensureCollection(database.collectionName, { dimensions: database.dimensions });
     // What comes next cannot be stopped half-way.
@@ -102,7 +103,7 @@ export class IngestHandler implements JobHandler {
   private async cut(extracted: ExtractedDocument, document: DocumentEntity, signal: AbortSignal): Promise<IdentifiedChunk[]> {
     // Its table of tokens takes a quarter of a second to load, which a start need not wait for.
     const { chunks: cut } = await import('./chunker.js');
-    const options = { chunkSize: document.chunkSize, chunkOverlap: document.chunkOverlap, maxTokens: this.embedder.maxInputTokens };
+    const options = { chunkSize: document.chunkSize, chunkOverlap: document.chunkOverlap, maxTokens: this.embedding.maxInputTokens };
     const chunks: IdentifiedChunk[] = [];
     for (const chunk of cut(extracted, options)) {
       chunks.push({ ...chunk, id: pointId(document.id, document.version, chunk.index) });
@@ -112,16 +113,6 @@ export class IngestHandler implements JobHandler {
       }
     }
     return chunks;
-  }
-
-  private async embed(chunks: readonly IdentifiedChunk[], run: JobRun): Promise<Float32Array[]> {
-    const vectors: Float32Array[] = [];
-    for (let from = 0; from < chunks.length; from += BATCH) {
-      await run.report(40 + (50 * from) / chunks.length, 'embedding');
-      const texts = chunks.slice(from, from + BATCH).map((chunk) => chunk.text);
-      vectors.push(...(await this.embedder.embedDocuments(texts, run.signal)));
-    }
-    return vectors;
   }
 }
 

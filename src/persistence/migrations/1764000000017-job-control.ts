@@ -2,7 +2,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { protectTable } from './row-level-security.js';
 
 /**
- * Jobs that can be cancelled, tried again, waited for and watched.
+ * Jobs that can be cancelled, tried again, put off and watched.
  *
  * `job_turn` is the virtual clock of start-time fair queueing (Goyal, Vin, Cheng, "Start-time Fair Queueing", 1997): the turn of the job that
  * was started last. A sequence, since no transaction waits for one.
@@ -39,6 +39,30 @@ export class JobControl1764000000017 implements MigrationInterface {
     await runner.query(`CREATE INDEX job_events_ended ON job_events (created_at) WHERE kind = 'end'`);
     await protectTable(runner, 'job_events');
 
+    await runner.query(`
+      CREATE TABLE embedding_checkpoints (
+        tenant_id uuid NOT NULL,
+        document_id uuid NOT NULL,
+        batch integer NOT NULL,
+        digest bytea NOT NULL,
+        vectors bytea NOT NULL,
+        PRIMARY KEY (tenant_id, document_id, batch),
+        FOREIGN KEY (tenant_id, document_id) REFERENCES documents (tenant_id, id) ON DELETE CASCADE
+      )`);
+    await runner.query(`COMMENT ON TABLE embedding_checkpoints IS 'vectors of a document that is being ingested, so that no attempt pays for them again; digest says of which texts and model'`);
+    // Vectors do not get smaller.
+    await runner.query('ALTER TABLE embedding_checkpoints ALTER COLUMN vectors SET STORAGE EXTERNAL');
+    await protectTable(runner, 'embedding_checkpoints');
+    await runner.query(`
+      CREATE FUNCTION remove_embedding_checkpoints() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        DELETE FROM embedding_checkpoints WHERE tenant_id = NEW.tenant_id AND document_id = NEW.id;
+        RETURN NULL;
+      END $$`);
+    await runner.query(`
+      CREATE TRIGGER documents_remove_checkpoints AFTER UPDATE ON documents FOR EACH ROW
+        WHEN (NEW.state IN ('INGESTED', 'DELETED') AND OLD.state <> NEW.state) EXECUTE FUNCTION remove_embedding_checkpoints()`);
+
     // By a trigger, so that no change of a job can be forgotten; under the row's lock, so that the sequence is the order of commits.
     await runner.query(`
       CREATE FUNCTION record_job_event() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -63,6 +87,9 @@ export class JobControl1764000000017 implements MigrationInterface {
     await runner.query('DROP TRIGGER jobs_record_event ON jobs');
     await runner.query('DROP FUNCTION record_job_event');
     await runner.query('DROP TABLE job_events');
+    await runner.query('DROP TRIGGER documents_remove_checkpoints ON documents');
+    await runner.query('DROP FUNCTION remove_embedding_checkpoints');
+    await runner.query('DROP TABLE embedding_checkpoints');
     await runner.query('DROP SEQUENCE job_turn');
     for (const index of ['jobs_turns', 'jobs_of_tenant_by_end']) await runner.query(`DROP INDEX ${index}`);
     for (const column of ['delivery_id', 'priority', 'turn', 'deferred_seconds', 'event_sequence']) await runner.query(`ALTER TABLE jobs DROP COLUMN ${column}`);
