@@ -161,6 +161,19 @@ describe('the plan of every statement, at a million documents of a thousand tena
       for (const client of [tenant.client, bound]) await expectGood(await recorder.watch(() => client.get(path)), documents * 1.05 + A_PAGE);
     });
 
+    it('may look through all jobs of the tenant for what there is of each status, and no others', async () => {
+      const { tenant, boundToOne, documents } = tenants[size];
+      for (const client of [tenant.client, boundToOne]) await expectGood(await recorder.watch(() => client.get('/api/v1/jobs/stats')), documents * 2.1 + A_PAGE);
+    });
+
+    it('reads the one job that is stopped, tried again or watched', async () => {
+      const { tenant, bound } = tenants[size];
+      const path = `/api/v1/jobs/${seededId('job', MIDDLE)}`;
+      for (const client of [tenant.client, bound]) {
+        for (const statements of [await recorder.watch(() => client.post(`${path}/cancel`)), await recorder.watch(() => client.post(`${path}/retry`)), await recorder.watch(() => client.get(`${path}/events`))]) await expectGood(statements, A_FEW);
+      }
+    });
+
     it('may look through all jobs of the tenant for those of the databases that a key is bound to', async () => {
       const { boundToOne, documents } = tenants[size];
       await expectGood(await recorder.watch(() => boundToOne.get('/api/v1/jobs')), documents * 2.1 + A_PAGE);

@@ -30,6 +30,7 @@ const INDEXES_ACROSS_TENANTS: Record<string, string> = {
   quota_history_days: 'and the same pruning',
   events_dispatched: 'so are events that were dispatched long ago',
   documents_deleted: 'for the administrator: what waits to be removed, of all tenants; not unique, so it refuses nothing',
+  job_events_ended: 'events that are old are removed for all tenants, by the system alone; not unique, so it refuses nothing',
   jobs_by_end: 'for the administrator: jobs that are open or ended on the last day; not unique, so it refuses nothing',
 };
 
@@ -65,6 +66,8 @@ describe('row level security', () => {
     await server.database.query(`UPDATE tenant_quotas SET warning_threshold = 1 WHERE tenant_id = $1 AND resource = 'databases'`, [tenant.tenantId]);
     // By themselves hours become days only weeks later.
     await server.database.query(`INSERT INTO usage_daily VALUES ($1, current_date - 40, $1, 'GET /', 2, 1, 1, 0, 0, '{1}')`, [tenant.tenantId]);
+    // Only what a provider embeds, and takes many requests for, is kept on the way.
+    await server.database.query(`INSERT INTO embedding_checkpoints SELECT tenant_id, id, 0, '\\x00', '\\x00' FROM documents WHERE tenant_id = $1`, [tenant.tenantId]);
     // And a counter has a history from the first hour on in which it changes again.
     await server.database.query(`INSERT INTO quota_history VALUES ($1, 'documents', date_trunc('hour', now()) - interval '1 hour', 0)`, [tenant.tenantId]);
     return tenant;
@@ -378,10 +381,12 @@ describe('row level security', () => {
       }
     });
 
-    it('has no sequence whose numbers would tell how much others do', async () => {
+    it('has no sequence whose numbers would tell how much others do, but for the clock of the queue, which it cannot move', async () => {
       const sequences = await server.database.query(`SELECT relname AS name, has_sequence_privilege('morag_app', oid, 'SELECT, USAGE') AS "isOpen" FROM pg_class WHERE relkind = 'S' AND relnamespace IN ('public'::regnamespace, 'pgboss'::regnamespace) ORDER BY 1`);
       // The order of events stays inside: no answer has the number.
-      expect(sequences).toEqual(['events_sequence_seq', 'migrations_id_seq'].map((name) => ({ name, isOpen: false })));
+      // Where the queue is, a job has to know that takes its turn.
+      expect(sequences).toEqual(['events_sequence_seq', 'job_turn', 'migrations_id_seq'].map((name) => ({ name, isOpen: name === 'job_turn' })));
+      expect(await server.database.query(`SELECT has_sequence_privilege('morag_app', 'job_turn', 'USAGE, UPDATE') AS "canMove"`)).toEqual([{ canMove: false }]);
     });
 
     it('lets a tenant put in work of its own only, and see no other in the queue', async () => {

@@ -309,7 +309,7 @@ describe('the next version of a document', () => {
 
   /** Begins, and answers once the provider has been asked for its vectors, which it does not give. */
   async function held(begin: () => Promise<{ status: number; body: { task_id: string } }>): Promise<string> {
-    const asked = provider.count;
+    const asked = provider.requests;
     provider.hold();
     const { status, body } = await begin();
     expect(status).toBe(202);

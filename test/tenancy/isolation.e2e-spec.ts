@@ -32,13 +32,15 @@ const BODIES: Record<string, object> = {
   'POST /api/v1/ingest/file': { replace_existing: 'true' },
   'POST /api/v1/documents/:id/deprecate': {},
   'POST /api/v1/documents/:id/restore': {},
+  'POST /api/v1/jobs/:id/cancel': {},
+  'POST /api/v1/jobs/:id/retry': {},
   'PATCH /admin/users/:id': { role: 'VIEWER' },
   'PATCH /admin/tenants/:id': { metadata: { owned: true } },
 };
 const bodyOf = (route: string): object | undefined => BODIES[route] ?? EXAMPLES[route];
 
 /** What the id in a path is of, by the part of the path before it. */
-const KIND_BY_COLLECTION: Record<string, Kind> = { 'api-keys': 'key', batch: 'batch', databases: 'database', documents: 'document', jobs: 'job', status: 'job', tenants: 'tenant', users: 'user' };
+const KIND_BY_COLLECTION: Record<string, Kind> = { 'api-keys': 'key', batch: 'batch', databases: 'database', documents: 'document', ingest: 'job', jobs: 'job', status: 'job', tenants: 'tenant', users: 'user' };
 
 /** What each id in an answer is of; null where it is of nothing that can be asked for. */
 const KIND_IN_ANSWERS: Record<string, Kind | null> = {

@@ -80,10 +80,10 @@ export class IngestBatches {
     const { items: _, database: __, metadata: ofAll, ...others } = options;
     const dto = { ...others, ...(ofAll || item.metadata ? { metadata: { ...ofAll, ...item.metadata } } : {}) };
     const { url, title, content, content_type = 'text/markdown' } = item;
-    if (url === undefined) return this.intake.ingestText(principal, settings, { ...dto, title: title!, content: content!, content_type });
+    if (url === undefined) return this.intake.ingestText(principal, settings, { ...dto, title: title!, content: content!, content_type }, 'low');
     await this.intake.requireRoom(principal, 0);
     const file = await this.download.fetchInTurn(url, settings, until);
-    return this.intake.accept(principal, settings, file, { ...dto, ...(title === undefined ? {} : { title }) });
+    return this.intake.accept(principal, settings, file, { ...dto, ...(title === undefined ? {} : { title }) }, 'low');
   }
 
   /** At last, and in one transaction: what the answer names is there, and a batch that nobody was told of is not. */

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../../common/principal.js';
+import type { JobPriority } from '../../jobs/job.entity.js';
 import { DatabaseUnavailable } from '../../persistence/postgres-errors.js';
 import type { IngestionSettings } from '../../tenancy/tenant-configuration.service.js';
 import { FileRefused, FileTypeNotAllowed, InvalidChunking } from '../documents.errors.js';
@@ -66,17 +67,17 @@ export class IntakeService {
     return this.blobs.discard(blob);
   }
 
-  async ingestText(principal: Principal, settings: IngestionSettings, dto: IngestTextDto): Promise<AcceptedDto> {
+  async ingestText(principal: Principal, settings: IngestionSettings, dto: IngestTextDto, priority: JobPriority = 'normal'): Promise<AcceptedDto> {
     const extension = dto.content_type === 'text/markdown' ? 'md' : 'txt';
     const blob = await this.receive(Readable.from([Buffer.from(dto.content, 'utf8')]), settings);
-    return this.accept(principal, settings, { blob, declared: { fileName: `${dto.title}.${extension}`, mediaType: dto.content_type } }, dto);
+    return this.accept(principal, settings, { blob, declared: { fileName: `${dto.title}.${extension}`, mediaType: dto.content_type } }, dto, priority);
   }
 
   /**
    * The received file becomes a document or the next version of one, or is gone.
    * @throws FileRefused, FileTypeNotAllowed, InvalidChunking, DatabaseNotFound, DocumentNotFound, DuplicateDocument, IllegalTransition, DocumentChanged, QuotaExceeded
    */
-  async accept(principal: Principal, settings: IngestionSettings, file: ReceivedFile, dto: IngestFileDto | IngestTextDto): Promise<AcceptedDto> {
+  async accept(principal: Principal, settings: IngestionSettings, file: ReceivedFile, dto: IngestFileDto | IngestTextDto, priority: JobPriority = 'normal'): Promise<AcceptedDto> {
     const { tenantId } = principal;
     const jobId = uuidv7();
     let kept: string | null = null;
@@ -93,6 +94,7 @@ export class IntakeService {
         documentId,
         jobId,
         isReplacement: replaced !== null,
+        priority,
         title: dto.title ?? name,
         name,
         type,

@@ -14,6 +14,7 @@ import { Reconciliation1764000000013 } from './1764000000013-reconciliation.js';
 import { ListIndexes1764000000014 } from './1764000000014-list-indexes.js';
 import { DocumentVersions1764000000016 } from './1764000000016-document-versions.js';
 import { IngestBatches1764000000018 } from './1764000000018-ingest-batches.js';
+import { JobControl1764000000017 } from './1764000000017-job-control.js';
 
 /** In the order they run. Never edit one that was released: add another. */
 export const MIGRATIONS = [
@@ -33,4 +34,5 @@ export const MIGRATIONS = [
   ListIndexes1764000000014,
   DocumentVersions1764000000016,
   IngestBatches1764000000018,
+  JobControl1764000000017,
 ];
