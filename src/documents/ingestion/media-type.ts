@@ -90,8 +90,9 @@ const GENERIC_MEDIA_TYPES = new Set([
 ]);
 
 /** Extensions that promise a format which cannot be read; what it is not called decides nothing. */
-const FOREIGN_TEXTS = new Set(['xml', 'svg', 'yaml', 'yml']);
-const FOREIGN_FILES = new Set(['doc', 'xls', 'ppt', 'dot', 'xlt', 'pps', 'docm', 'dotm', 'xlsm', 'xltm', 'xlsb', 'pptm', 'potm', 'ppsm', 'ods', 'odp', 'odg', 'zip', 'pages', 'numbers', 'key', 'mobi']);
+const FOREIGN_TEXTS = new Set(['xml', 'svg']);
+/** Those that `file-type` does not list. */
+const FOREIGN_FILES = new Set(['doc', 'xls', 'xlsb', 'ppt']);
 
 const PACKAGES: readonly ContentFamily[] = ['docx', 'pptx', 'xlsx', 'epub', 'odt', 'zip', 'ole'];
 

@@ -49,7 +49,7 @@ describe('an OpenDocument text', () => {
         { title: 'Contract' },
       ),
     );
-    expect(document.text).toBe('## Terms 📜\n\nOne  two\tthree\nfour.[1]\n\n[1] A note.\n\n- Outer\n  - Inner\n\n### Numbered\n\n| A | B | B |\n| --- | --- | --- |\n| 1 |  |  |\n\nIn a box.');
+    expect(document.text).toBe('## Terms 📜\n\nOne  two\tthree\nfour.[1]\n\n[1] A note.\n\n- Outer\n  - Inner\n\n### Numbered\n\n| A | B | B |\n| --- | --- | --- |\n| 1 |\n\nIn a box.');
     expect(document.headings.map(({ level, text, charStart }) => [level, text, [...document.text].slice(charStart).join('').startsWith('#'.repeat(level))])).toEqual([[2, 'Terms 📜', true], [3, 'Numbered', true]]);
     expect(document.title).toBe('Contract');
   });

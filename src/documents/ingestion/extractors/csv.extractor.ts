@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { CsvError, parse } from 'csv-parse';
+import { CsvError, parse, type InfoRecord } from 'csv-parse';
 import type { ExtractedDocument } from '../extracted-document.js';
 import { ExtractionFailed } from '../extraction-failed.js';
 import { DocumentText } from './document-text.js';
@@ -25,13 +25,19 @@ export async function extract(bytes: Buffer): Promise<ExtractedDocument> {
   const delimiter = stated?.[1] ?? likelyDelimiter(content);
   const document = new DocumentText();
   const table = new TableText(document);
-  const parser = parse({ delimiter, relaxColumnCount: true, relaxQuotes: true, skipEmptyLines: true });
+  let lastLine = stated === null ? 0 : 1;
+  const linesBefore = lastLine;
+  const onRecord = (record: string[], { lines }: InfoRecord) => {
+    lastLine = linesBefore + lines;
+    return record;
+  };
+  const parser = parse({ delimiter, relaxColumnCount: true, relaxQuotes: true, skipEmptyLines: true, onRecord });
   try {
     await pipeline(Readable.from(pieces(content)), parser, async (records: AsyncIterable<string[]>) => {
       for await (const record of records) table.row(record.map((value, column) => ({ column, text: value })));
     });
   } catch (error) {
-    if (error instanceof CsvError) throw damaged(error, stated === null ? 0 : 1);
+    if (error instanceof CsvError) throw damaged(error, lastLine);
     throw error;
   }
   table.end();
@@ -60,8 +66,9 @@ function likelyDelimiter(text: string): string {
   return best.delimiter;
 }
 
-function damaged(error: CsvError, linesBefore: number): ExtractionFailed {
-  const line = Number(error['lines']) + linesBefore;
-  const what = error.code === 'CSV_QUOTE_NOT_CLOSED' ? 'a quote is never closed' : 'the table cannot be read';
-  return new ExtractionFailed('corrupt_file', Number.isFinite(line) ? `The table is damaged at line ${line}: ${what}.` : `The table is damaged: ${what}.`, { cause: error });
+/** The parser itself names the line where it gave up, which for an open quote is the last one. */
+function damaged(error: CsvError, soundLines: number): ExtractionFailed {
+  const where = soundLines === 0 ? 'from its first row' : `from the row after line ${soundLines}`;
+  const what = error.code === 'CSV_QUOTE_NOT_CLOSED' ? 'a quote is never closed' : 'it cannot be read';
+  return new ExtractionFailed('corrupt_file', `The table is damaged ${where} on: ${what}.`, { cause: error });
 }

@@ -45,7 +45,9 @@ describe('a table of text', () => {
   });
 
   it('fails with the line when a quote is never closed', async () => {
-    await expect(csvText('a,b\n1,2\n"3,4\n5,6\n')).rejects.toMatchObject({ code: 'corrupt_file', message: expect.stringMatching(/line \d+: a quote is never closed/) });
+    const message = expect.stringContaining('after line 3 on: a quote is never closed');
+    await expect(csvText('a,b\n1,"2\n2"\n\n"3,4\n5,6\n')).rejects.toMatchObject({ code: 'corrupt_file', message });
+    await expect(csvText('sep=,\na,b\n1,2\n"3,4\n5,6\n')).rejects.toMatchObject({ code: 'corrupt_file', message });
   });
 
   it.each([
@@ -112,6 +114,12 @@ describe('JSON', () => {
     }
     expect(disagreed).toEqual([]);
     expect(valid).toBeGreaterThan(100);
+  });
+
+  it('whose long keys make gigabytes of paths fails in little memory', () => {
+    const deep = Array.from({ length: 99 }, () => `{"${'k'.repeat(99)}":`).join('');
+    const content = `${deep}{${Array.from({ length: 20_000 }, (_, index) => `"${index}":0`).join(',')}}${'}'.repeat(99)}`;
+    expect(failure(() => jsonText(content))).toMatchObject({ code: 'archive_limits' });
   });
 
   it('survives depth and a megabyte of escapes', () => {

@@ -5,6 +5,8 @@ import { jsonEvents } from './json-tokens.js';
 const MAX_KEY_LENGTH = 100;
 /** Scalars of one array share a line up to here. */
 const MAX_JOINED_LENGTH = 200;
+/** A longer paragraph is ended anyway: what is not in the document yet is not counted. */
+const MAX_LINES = 1000;
 
 /** An object or array that is being read. */
 interface Level {
@@ -26,19 +28,20 @@ interface Level {
 export function writeJson(document: DocumentText, json: string, firstLine = 1): void {
   const levels: Level[] = [];
   let lines: string[] = [];
+  const endParagraph = () => {
+    document.block(lines.join('\n'));
+    lines = [];
+  };
   const write = (depth: number, value: string) => {
     const path = pathOf(levels.slice(0, depth));
     lines.push(path === '' ? value : `${path}: ${value}`);
+    if (lines.length === MAX_LINES) endParagraph();
   };
   const writeScalars = ({ scalars }: Level) => {
     const joined = scalars.join(', ');
     // Under the path of the array itself: an index says nothing about a word in a list.
     for (const line of joined.length <= MAX_JOINED_LENGTH ? [joined] : scalars) if (scalars.length > 0) write(levels.length - 1, line);
     scalars.length = 0;
-  };
-  const endParagraph = () => {
-    document.block(lines.join('\n'));
-    lines = [];
   };
   for (const event of jsonEvents(json, firstLine)) {
     const level = levels.at(-1);

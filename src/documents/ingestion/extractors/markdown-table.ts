@@ -3,9 +3,10 @@ export function markdownTable(rows: readonly (readonly string[])[]): string {
   const filled = rows.map((row) => row.map(cell)).filter((row) => row.some((text) => text !== ''));
   if (filled.length === 0) return '';
   const width = filled.reduce((widest, row) => Math.max(widest, row.length), 0);
-  const line = (row: readonly string[]) => `| ${Array.from({ length: width }, (_, column) => row[column] ?? '').join(' | ')} |`;
   const [header = [], ...body] = filled;
-  return [line(header), `|${' --- |'.repeat(width)}`, ...body.map(line)].join('\n');
+  const line = (row: readonly string[]) => `| ${row.join(' | ')} |`;
+  // Only the header has to name every column; were all rows filled up, one long row would make as many cells of each.
+  return [line([...header, ...Array.from({ length: width - header.length }, () => '')]), `|${' --- |'.repeat(width)}`, ...body.map(line)].join('\n');
 }
 
 function cell(text: string): string {

@@ -23,6 +23,11 @@ describe('Rich Text Format', () => {
     expect(read(body).text).toBe(text);
   });
 
+  it('keeps a table that one long row would make immense', () => {
+    const { text } = read(`x${'\\cell'.repeat(20_000)}\\row${'a\\cell\\row'.repeat(20_000)}`);
+    expect(text.length).toBeLessThan(500_000);
+  });
+
   it('has headings by outline level, its own or its style’s, and a title', () => {
     const styles = '{\\stylesheet{\\ql Normal;}{\\s1\\outlinelevel0 heading 1;}{\\s2\\outlinelevel8{\\*\\keycode x} deep;}}';
     const { text, headings, title, metadata } = read(`${styles}{\\info{\\title The {\\b title}}{\\author Ann}}\\pard\\s1 Chapter\\par\\pard Text\\par\\pard\\outlinelevel1 Part\\par\\pard\\outlinelevel9 Body\\par`);

@@ -1,15 +1,12 @@
 import { TextDecoder } from 'node:util';
 import { cleanTitle, type ExtractedDocument } from '../extracted-document.js';
 import { ExtractionFailed } from '../extraction-failed.js';
-import { DocumentText } from './document-text.js';
-import { markdownTable } from './markdown-table.js';
 import { encodingOfCharset, encodingOfCodePage } from './rtf-encodings.js';
+import { RtfLayout } from './rtf-layout.js';
 import { rtfTokens } from './rtf-tokens.js';
+import { CHARACTERS, DESTINATIONS, STARRED_TEXT, type Destination } from './rtf-words.js';
 
 const MAX_DEPTH = 1000;
-
-/** What a group's text is for. */
-type Destination = 'text' | 'note' | 'skip' | 'fonts' | 'styles' | 'title' | 'author';
 
 /** Holds within a group and those in it, and is given back where it ends. */
 interface State {
@@ -22,41 +19,6 @@ interface State {
   defined: number | null;
 }
 
-const SKIPPED = [
-  ['colortbl', 'filetbl', 'revtbl', 'rsidtbl', 'xmlnstbl', 'generator', 'nonesttables'],
-  ['pict', 'nonshppict', 'object', 'shprslt', 'sp', 'sn', 'sv', 'fldinst', 'upr'],
-  ['header', 'headerl', 'headerr', 'headerf', 'footer', 'footerl', 'footerr', 'footerf', 'ftnsep', 'ftnsepc', 'aftnsep', 'aftnsepc'],
-  ['listtext', 'pntext', 'annotation', 'atnid', 'atnauthor', 'bkmkstart', 'bkmkend', 'tc', 'tcn', 'xe', 'txe', 'rxe'],
-  ['subject', 'keywords', 'doccomm', 'operator', 'company', 'manager', 'category', 'comment', 'hlinkbase', 'creatim', 'revtim', 'printim', 'buptim'],
-].flat();
-/** By the word a group begins with. Others are formatting, and text like what is around them. */
-const DESTINATIONS = new Map<string, Destination>([
-  ...SKIPPED.map((word) => [word, 'skip'] as const),
-  ['footnote', 'note'],
-  ['fonttbl', 'fonts'],
-  ['stylesheet', 'styles'],
-  ['title', 'title'],
-  ['author', 'author'],
-]);
-/** Groups that begin with `\*` may be skipped by who does not know them; these hold text. */
-const STARRED_TEXT = new Set(['shpinst', 'shptxt', 'ud', 'fldrslt']);
-
-const CHARACTERS = new Map([
-  ['tab', '\t'],
-  ['line', '\n'],
-  ['emdash', '—'],
-  ['endash', '–'],
-  ['lquote', '‘'],
-  ['rquote', '’'],
-  ['ldblquote', '“'],
-  ['rdblquote', '”'],
-  ['bullet', '•'],
-  ['emspace', ' '],
-  ['enspace', ' '],
-  ['~', '\u00a0'],
-  ['_', '\u2011'],
-]);
-
 /**
  * Reads Rich Text Format (specification 1.9.1): text, headings by outline level, lists and tables. Pictures, headers, footers, comments
  * and hidden text are left out.
@@ -68,30 +30,22 @@ export function extract(bytes: Buffer): ExtractedDocument {
   return new RtfReader().read(bytes);
 }
 
+/** Follows the groups: what their text is for, and in which encoding it is. */
 class RtfReader {
-  private readonly document = new DocumentText();
+  private readonly layout = new RtfLayout();
   private readonly groups: State[] = [];
   private state: State = { destination: 'text', hidden: false, encoding: 'windows-1252', fallback: 1, defined: null };
   /** Bytes of one encoding that may be halves of characters. */
   private pending: Uint8Array[] = [];
-  private paragraph = '';
   private info = { title: '', author: '' };
   private documentEncoding = 'windows-1252';
   private readonly fontEncodings = new Map<number, string>();
-  private readonly styleLevels = new Map<number, number>();
   private readonly decoders = new Map<string, TextDecoder>();
   private note = '';
-  private notes: string[] = [];
-  private noteCount = 0;
   /** Characters still to be skipped behind a `\u`. */
   private skipping = 0;
   private starred = false;
   private groupBegins = false;
-  private level: number | null = null;
-  private listItem = false;
-  private inTable = false;
-  private cells: string[] = [];
-  private rows: string[][] = [];
 
   read(bytes: Buffer): ExtractedDocument {
     for (const token of rtfTokens(bytes)) {
@@ -117,7 +71,7 @@ class RtfReader {
     const outer = this.groups.pop();
     if (outer === undefined) throw new ExtractionFailed('corrupt_file', 'A group of the file ends without a beginning.');
     if (this.state.destination === 'note' && outer.destination !== 'note') {
-      this.notes.push(`[${this.noteCount}] ${this.note.trim()}`);
+      this.layout.endNote(this.note);
       this.note = '';
     }
     this.state = outer;
@@ -125,10 +79,8 @@ class RtfReader {
   }
 
   private finish(): ExtractedDocument {
-    this.endParagraph();
-    this.endTable();
     const author = cleanTitle(this.info.author);
-    return this.document.toDocument(cleanTitle(this.info.title) ?? this.document.firstHeading(), author === null ? {} : { author });
+    return this.layout.toDocument(cleanTitle(this.info.title), author === null ? {} : { author });
   }
 
   private bytes(bytes: Uint8Array): void {
@@ -160,12 +112,12 @@ class RtfReader {
 
   /** The first word of a group says what the group is for. */
   private enter(word: string): void {
-    if (word === 'listtext' || word === 'pntext') this.listItem = true;
+    if (word === 'listtext' || word === 'pntext') this.layout.beginListItem();
     // The Unicode half of a pair (`\upr`) whose other half is skipped.
     if (word === 'ud') this.state.destination = 'text';
     if (this.state.destination === 'skip') return;
     const destination = DESTINATIONS.get(word);
-    if (destination === 'note') this.write(`[${(this.noteCount += 1)}]`);
+    if (destination === 'note') this.layout.beginNote();
     if (destination !== undefined) this.state.destination = destination;
     else if (this.starred && !STARRED_TEXT.has(word)) this.state.destination = 'skip';
     this.starred = false;
@@ -175,7 +127,7 @@ class RtfReader {
     if (parameter === null) return;
     if (word === (this.state.destination === 'fonts' ? 'f' : 's')) this.state.defined = parameter;
     if (this.state.defined === null) return;
-    if (word === 'outlinelevel' && parameter < 9) this.styleLevels.set(this.state.defined, parameter + 1);
+    if (word === 'outlinelevel' && parameter < 9) this.layout.styleLevels.set(this.state.defined, parameter + 1);
     const encoding = word === 'fcharset' ? encodingOfCharset(parameter) : undefined;
     if (encoding !== undefined) this.fontEncodings.set(this.state.defined, encoding);
   }
@@ -211,43 +163,9 @@ class RtfReader {
         this.skipping = this.state.fallback;
         break;
       default:
-        if (this.state.destination === 'text') this.layout(word, parameter);
+        if (this.state.destination === 'text') this.layout.control(word, parameter);
         // A note may have paragraphs, but they are not those of the page.
         else if (word === 'par') this.write(' ');
-    }
-  }
-
-  private layout(word: string, parameter: number | null): void {
-    switch (word) {
-      case 'pard':
-        [this.level, this.listItem, this.inTable] = [null, false, false];
-        break;
-      case 's':
-        this.level = this.styleLevels.get(parameter ?? 0) ?? null;
-        break;
-      case 'outlinelevel':
-        this.level = parameter === null || parameter > 8 ? null : parameter + 1;
-        break;
-      case 'intbl':
-        this.inTable = true;
-        break;
-      case 'par':
-      case 'sect':
-      case 'page':
-        if (this.inTable) this.paragraph += '\n';
-        else this.endParagraph();
-        break;
-      case 'nestcell':
-        this.paragraph += '\n';
-        break;
-      case 'cell':
-        this.cells.push(this.paragraph);
-        this.paragraph = '';
-        break;
-      case 'row':
-        this.rows.push(this.cells);
-        this.cells = [];
-        break;
     }
   }
 
@@ -255,7 +173,7 @@ class RtfReader {
     const { destination, hidden } = this.state;
     if (destination === 'title' || destination === 'author') this.info[destination] += text;
     else if (destination === 'note' && !hidden) this.note += text;
-    else if (destination === 'text' && !hidden) this.paragraph += text;
+    else if (destination === 'text' && !hidden) this.layout.write(text);
   }
 
   private flush(): void {
@@ -267,32 +185,5 @@ class RtfReader {
     const decoder = this.decoders.get(encoding) ?? new TextDecoder(encoding);
     this.decoders.set(encoding, decoder);
     this.write(decoder.decode(bytes));
-  }
-
-  private endParagraph(): void {
-    const text = this.paragraph;
-    this.paragraph = '';
-    if (text.trim() !== '') {
-      this.endTable();
-      if (this.level !== null) this.document.heading(this.level, text);
-      else this.document.block(this.listItem ? `- ${text.trim()}` : text);
-    }
-    this.writeNotes();
-    // The mark belongs to one item; the next brings its own.
-    this.listItem = false;
-  }
-
-  private endTable(): void {
-    if (this.rows.length === 0) return;
-    this.document.block(markdownTable(this.rows));
-    this.rows = [];
-    this.writeNotes();
-  }
-
-  private writeNotes(): void {
-    // Those of a table wait for its end.
-    if (this.rows.length > 0 || this.cells.length > 0) return;
-    for (const note of this.notes) this.document.block(note);
-    this.notes = [];
   }
 }

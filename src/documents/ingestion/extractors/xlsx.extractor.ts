@@ -84,7 +84,8 @@ async function sharedStrings(archive: ZipArchive, part: string): Promise<string[
 
 async function cellFormats(archive: ZipArchive, part: string): Promise<NumberFormat[]> {
   const styles = await readXmlTree(archive, part);
-  const own = new Map((childAt(styles, 'numFmts')?.children ?? []).flatMap((format) => (typeof format === 'string' ? [] : [[format.attributes['numFmtId'], numberFormat(format.attributes['formatCode'] ?? '')] as const])));
+  const listed = childAt(styles, 'numFmts');
+  const own = new Map((listed === undefined ? [] : elementsOf(listed)).map(({ attributes }) => [attributes['numFmtId'], numberFormat(attributes['formatCode'] ?? '')]));
   const uses = childAt(styles, 'cellXfs');
   return (uses === undefined ? [] : elementsOf(uses, 'xf')).map(({ attributes: { numFmtId: id } }) => own.get(id) ?? builtInFormat(Number(id)));
 }
