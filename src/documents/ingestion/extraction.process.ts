@@ -13,9 +13,18 @@ type Extractor = { extract: (bytes: Buffer, options: Pick<Assignment, 'mainConte
 const EXTRACTORS: Record<DocumentType, () => Promise<Extractor>> = {
   pdf: () => import('./extractors/pdf.extractor.js'),
   docx: () => import('./extractors/docx.extractor.js'),
+  pptx: () => import('./extractors/pptx.extractor.js'),
+  xlsx: () => import('./extractors/xlsx.extractor.js'),
   html: () => import('./extractors/html.extractor.js'),
   md: () => import('./extractors/markdown.extractor.js'),
   txt: () => import('./extractors/plain-text.extractor.js'),
+  csv: () => import('./extractors/csv.extractor.js'),
+  tsv: () => import('./extractors/csv.extractor.js'),
+  json: () => import('./extractors/json.extractor.js'),
+  jsonl: () => import('./extractors/jsonl.extractor.js'),
+  epub: () => import('./extractors/epub.extractor.js'),
+  odt: () => import('./extractors/odt.extractor.js'),
+  rtf: () => import('./extractors/rtf.extractor.js'),
 };
 
 /** Blocks until the file is here: there is nothing else to do. */

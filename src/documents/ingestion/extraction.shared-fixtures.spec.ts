@@ -23,7 +23,7 @@ async function ingest(path: string) {
 }
 
 const listed = (folder: string) => (existsSync(shared) ? readdirSync(join(shared, folder)).map((name) => join(folder, name)) : ['none']);
-const readable = [...listed('pdf'), ...listed('office'), ...listed('text')].filter((path) => /\.(pdf|docx|html|md|txt)$/.test(path));
+const readable = [...listed('pdf'), ...listed('office'), ...listed('text')].filter((path) => !/\.(?:odp|ods)$/.test(path));
 
 describeWithShared('real documents', () => {
   it.each(readable.length > 0 ? readable : ['none'])('%s becomes text and chunks', async (path) => {
@@ -44,6 +44,17 @@ describeWithShared('real documents', () => {
   });
 
   it.each([
+    ['office/test.pptx', { page_from: 3, heading_path: ['Tables'] }, 'Scissors | 1 pair'],
+    ['office/test.xlsx', { page_from: 3, heading_path: ['Sheet3'] }, 'Scissors | 1 pair'],
+    ['office/test.odt', { page_from: null, heading_path: ['Structural Elements', 'Dropcaps'] }, 'In Word it is possible to specify'],
+    ['office/test.epub', { page_from: null, heading_path: ['Structural Elements', 'Dropcaps'] }, 'In Word it is possible to specify'],
+  ])('%s is cited where its reader finds it', async (path, citation, words) => {
+    const chunks = chunk(await ingest(join(shared, path)), { chunkSize: 2000, chunkOverlap: 200, maxTokens: 8191 });
+    const found = chunks.filter(({ text }) => text.includes(words));
+    expect(found.map(({ pageFrom, headingPath }) => ({ page_from: pageFrom, heading_path: headingPath }))).toEqual([citation]);
+  });
+
+  it.each([
     ['hostile/empty.docx', 'no_text'],
     ['hostile/empty.pdf', 'no_text'],
     // Its owner password only forbids printing; it opens without one, and is empty.
@@ -55,7 +66,8 @@ describeWithShared('real documents', () => {
     ['hostile/oversized_archive.docx', 'archive_limits'],
     ['hostile/poppler-395-0-fuzzed.pdf', 'corrupt_file'],
     ['hostile/poppler-937-0-fuzzed.pdf', 'corrupt_file'],
-    ['office/test.xlsx', 'unsupported_type'],
+    ['office/test.odp', 'unsupported_type'],
+    ['office/test.ods', 'unsupported_type'],
   ])('%s fails with %s', async (path, code) => {
     await expect(ingest(join(shared, path))).rejects.toMatchObject({ code });
   });
