@@ -23,12 +23,12 @@ export class DuplicateDocument extends AppError {
 /** Not in the document's present state. */
 export class IllegalTransition extends AppError {
   /** @param allowed names of the operations that are possible now */
-  constructor(operation: string, state: DocumentState, allowed: readonly string[]) {
+  constructor(state: DocumentState, allowed: readonly string[]) {
     super({
       status: 409,
       code: 'illegal_transition',
       title: 'Illegal transition',
-      detail: `A document that is ${state} does not take "${operation}". Possible now: ${allowed.join(', ')}.`,
+      detail: `That is not possible while the document is ${state}. Possible now: ${allowed.join(', ')}.`,
       members: { state, allowed },
     });
   }

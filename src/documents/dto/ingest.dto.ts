@@ -21,7 +21,7 @@ function OnlyWhenReplacing(): PropertyDecorator {
   return ValidateBy({
     name: 'onlyWhenReplacing',
     validator: {
-      validate: (_, args) => (args?.object as IngestOneDto).replace_existing,
+      validate: (_, args) => (args?.object as IngestOneDto | undefined)?.replace_existing === true,
       defaultMessage: () => '$property is taken only with replace_existing',
     },
   });

@@ -98,7 +98,7 @@ export class DocumentRevisions {
     const document = await this.documents.lock(tx, documentId);
     if (!document || document.state === 'DELETED') throw new DocumentNotFound();
     const allowed = allowedIn(document.state);
-    if (!allowed.includes(operation)) throw new IllegalTransition(operation, document.state, allowed);
+    if (!allowed.includes(operation)) throw new IllegalTransition(document.state, allowed);
     return document;
   }
 }
