@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../common/principal.js';
 import type { DatabaseEntity } from '../databases/database.entity.js';
 import { DatabasesService } from '../databases/databases.service.js';
+import { VectorStoreUnavailable } from '../databases/vector-stores/vector-store.errors.js';
 import { VectorStore, type VectorHit, type VectorQuery } from '../databases/vector-stores/vector-store.js';
 import { Embedder, EmbeddingFailed } from '../embeddings/embedder.js';
 import { Transactions } from '../persistence/transactions.js';
@@ -33,7 +34,7 @@ export class SearchService {
     private readonly store: VectorStore,
   ) {}
 
-  /** @throws DatabaseNotFound, EmbeddingModelChanged */
+  /** @throws DatabaseNotFound, EmbeddingModelChanged, QueryNotEmbedded, VectorStoreUnavailable */
   async search(principal: Principal, dto: SearchDto): Promise<SearchResponseDto> {
     const startedAt = performance.now();
     const databases = await this.searchable(principal, dto);
@@ -83,7 +84,7 @@ export class SearchService {
   private async findVisible(principal: Principal, databases: DatabaseEntity[], query: Omit<VectorQuery, 'limit'>, topK: number): Promise<FoundChunk[]> {
     const databaseIds = databases.map((database) => database.id);
     for (let limit = topK + SPARE_CANDIDATES; ; limit *= 4) {
-      const lists = await Promise.all(databases.map((database) => this.store.search(database.collectionName, { ...query, limit })));
+      const lists = await Promise.all(databases.map((database) => this.candidates(database, { ...query, limit })));
       const hits = lists.flat().sort(byScore);
       const ids = hits.map((hit) => hit.id);
       const rows = await this.transactions.forTenant(principal.tenantId, (tx) => this.chunks.findVisible(tx, ids, databaseIds));
@@ -94,6 +95,24 @@ export class SearchService {
       });
       const exhausted = lists.every((list) => list.length < limit);
       if (found.length >= topK || exhausted || limit >= MOST_CANDIDATES) return found.slice(0, topK);
+    }
+  }
+
+  private async candidates({ collectionName }: DatabaseEntity, query: VectorQuery): Promise<VectorHit[]> {
+    try {
+      return await this.store.search(collectionName, query);
+    } catch (error) {
+      await this.requireStore();
+      throw error;
+    }
+  }
+
+  /** Tells a store that is away from one that failed at something. @throws VectorStoreUnavailable */
+  private async requireStore(): Promise<void> {
+    try {
+      await this.store.ping();
+    } catch (error) {
+      throw new VectorStoreUnavailable(error);
     }
   }
 }
