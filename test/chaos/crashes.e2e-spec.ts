@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { audit } from './invariants.js';
+import { auditOfSpoiled } from './spoiling.js';
 import { Random } from './random.js';
 import { LONG_SCENARIOS, SCENARIOS, type Scenario } from './scenarios.js';
 import { World } from './world.js';
@@ -12,11 +13,11 @@ const AGAIN = ROUNDS === 0 ? `CHAOS_SEED=${SEED} npm test -- test/chaos` : `CHAO
 for (const { obstacle } of SCENARIOS) if (obstacle) console.warn(`skipped: ${obstacle}`);
 
 describe(`an installation of real processes (again: ${AGAIN})`, () => {
-  const random = new Random(SEED);
   let world: World;
+  let isBroken = false;
 
   beforeAll(async () => {
-    world = await World.start(random);
+    world = await World.start(SEED);
   }, 60_000);
   afterAll(() => world.stop(), 60_000);
 
@@ -28,11 +29,13 @@ describe(`an installation of real processes (again: ${AGAIN})`, () => {
     expect(await audit(world)).toEqual([]);
   }
 
-  /** What the processes warned of says why, and is gone with them. */
+  /** What the processes warned of says why, and is gone with them. What comes after a failure would only fail as well. */
   async function explained(work: () => Promise<void>): Promise<void> {
+    if (isBroken) throw new Error('what came before failed, and left the installation as it was');
     try {
       await work();
     } catch (error) {
+      isBroken = true;
       console.error(world.warnings);
       throw error;
     }
@@ -40,19 +43,23 @@ describe(`an installation of real processes (again: ${AGAIN})`, () => {
 
   if (ROUNDS === 0) {
     const rests: Awaited<ReturnType<Scenario['act']>>[] = [];
-    for (const { name, obstacle, act } of SCENARIOS) (obstacle ? it.skip : it)(`meets ${name}`, () => explained(async () => void rests.push(await act(world))), 60_000);
+    for (const { name, obstacle, act } of SCENARIOS) (obstacle ? it.skip : it)(`meets ${name}`, () => explained(async () => void rests.push(await act(world))), 120_000);
     it('recovers from all of that, and has lost, doubled and forgotten nothing', () => explained(() => recover(rests)), 180_000);
+    it('would have been caught at it', () => explained(async () => expect(await auditOfSpoiled(world)).toEqual([])), 30_000);
     return;
   }
 
   const possible = [...SCENARIOS, ...LONG_SCENARIOS].filter(({ obstacle }) => !obstacle);
+  const lot = new Random(SEED);
   // Each alone first, then two at once as the lot has it.
-  const rounds = Array.from({ length: ROUNDS }, (_, at) => (at < possible.length ? [possible[at]!] : random.some(possible, 2)));
+  const rounds = Array.from({ length: ROUNDS }, (_, at) => (at < possible.length ? [possible[at]!] : lot.some(possible, 2)));
   it.each(rounds.map((scenarios, at) => ({ round: at + 1, scenarios, names: scenarios.map(({ name }) => name).join(', and ') })))(
     'recovers in round $round from $names, and has lost, doubled and forgotten nothing',
-    ({ scenarios }) =>
+    ({ round, scenarios, names }) =>
       explained(async () => {
-        const rests = [];
+        // At once, where jest would keep it until the end.
+        process.stderr.write(`CHAOS_SEED=${SEED}, round ${round} of ${ROUNDS}: ${names}\n`);
+        const rests: Awaited<ReturnType<Scenario['act']>>[] = [];
         for (const { act } of scenarios) rests.push(await act(world));
         await recover(rests);
       }),

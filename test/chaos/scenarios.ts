@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { blobsOf } from '../support/disk.js';
 import { eventually, waitForTask } from '../support/factories.js';
 import { quotasOf } from '../support/quotas.js';
-import { killDatabase, postmasterOf } from '../support/sandbox.js';
+import { cutPower, postmasterOf } from '../support/sandbox.js';
 import { obstacleToSmallDisks } from './small-disk.js';
 import { EVERY_POINT, POINTS, type Point } from './points.js';
 import { attemptsOf, reach, rowsOf, strike } from './strike.js';
@@ -50,6 +50,15 @@ async function stopWorkers(world: World, points: readonly Point[]): Promise<() =
     expect(await Promise.all(workers.map((worker) => worker.end('SIGTERM')))).toEqual(workers.map(() => 0));
     expect(await rowsOf(world, jobIds)).toEqual(before);
   };
+}
+
+/** Wherever it is by then, its jobs and what it has stored. */
+async function killAtAnyMoment(world: World): Promise<void> {
+  await world.withoutWorker();
+  for (const tenant of world.nextTenants(3)) for (const chunks of [3, 300]) await world.send(world.compose(tenant, chunks));
+  const victim = await world.start('worker');
+  await delay(world.random.below(1500));
+  await victim.end('SIGKILL');
 }
 
 /** Nobody else is there: its lease runs out, and when it comes back it has to begin anew. */
@@ -120,11 +129,11 @@ async function load(world: World, isOver: () => boolean): Promise<void> {
   expect([...seen].toSorted()).toEqual(['200 null', '202 null', '503 database_unavailable']);
 }
 
-const ENDS_OF_POSTGRES: ((world: World, postmaster: number) => unknown)[] = [
+const ENDS_OF_POSTGRES: ((world: World, postmaster: number) => void)[] = [
   // An immediate stop, a postmaster that is gone before its children, and all of it at once.
-  (_, postmaster) => process.kill(postmaster, 'SIGQUIT'),
-  (_, postmaster) => process.kill(postmaster, 'SIGKILL'),
-  ({ dataDir }) => killDatabase(dataDir),
+  (_, postmaster) => void process.kill(postmaster, 'SIGQUIT'),
+  (_, postmaster) => void process.kill(postmaster, 'SIGKILL'),
+  ({ dataDir }) => cutPower(dataDir),
 ];
 
 /** It is started again on its port; api and worker are not. */
@@ -135,7 +144,7 @@ async function killPostgres(world: World): Promise<void> {
   try {
     await delay(300 + world.random.below(300));
     const postmaster = postmasterOf(world.dataDir)!;
-    await world.random.pick(ENDS_OF_POSTGRES)(world, postmaster);
+    world.random.pick(ENDS_OF_POSTGRES)(world, postmaster);
     await eventually(async () => postmasterOf(world.dataDir), (pid) => pid !== null && pid !== postmaster);
     await eventually(() => world.anonymous.get('/health/ready'), ({ status }) => status === 200);
   } finally {
@@ -186,13 +195,16 @@ async function fillDisk(world: World): Promise<void> {
 const KILLED_AT = [POINTS.claimed, POINTS.uncommitted, POINTS.parsed, POINTS.committed, POINTS.midUpsert, POINTS.stored, POINTS.embedding];
 const STOPPED_AT = [POINTS.storing, POINTS.midUpsert, POINTS.uncommitted];
 
-/** In the order of the short form, which lets all of them happen and then waits once for the recovery from all. */
+/**
+ * In the order of the short form, which lets all of them happen and then waits once for the recovery from all: the store is back before many
+ * jobs are taken up again, whose attempts it would use up, and the database is struck while its dead workers are still missed by nobody.
+ */
 export const SCENARIOS: readonly Scenario[] = [
   { name: 'a worker that is stopped for longer than anybody waits for it', act: (world) => stopWorkers(world, STOPPED_AT) },
+  { name: 'a vector store that is away for a while', act: loseVectorStore },
   { name: 'workers that are killed, wherever they stand', act: (world) => killWorkers(world, KILLED_AT) },
   { name: 'a PostgreSQL that dies under load', act: killPostgres },
   { name: 'an api that is killed between commit and answer', act: killApi },
-  { name: 'a vector store that is away for a while', act: loseVectorStore },
   { name: 'a disk that is full', obstacle: obstacleToSmallDisks, act: fillDisk },
 ];
 
@@ -200,6 +212,7 @@ export const SCENARIOS: readonly Scenario[] = [
 export const LONG_SCENARIOS: readonly Scenario[] = [
   { name: 'a worker that is killed at a point', act: (world) => killWorkers(world, [world.random.pick(EVERY_POINT)]) },
   { name: 'a worker that is stopped at a point', act: (world) => stopWorkers(world, [world.random.pick(EVERY_POINT)]) },
+  { name: 'a worker that is killed at any moment', act: killAtAnyMoment },
   { name: 'the only worker, stopped for longer than its lease', act: outsleepLease },
   { name: 'a worker that is killed while it removes a document', act: killPurge },
 ];

@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Breakpoint } from '../support/database-proxy.js';
 import type { ServerProcess } from '../support/server-process.js';
 import type { Point } from './points.js';
-import { JOBS_OF_A_TENANT, JOBS_OF_A_WORKER, nextFileIn, type World } from './world.js';
+import { JOBS_OF_A_TENANT, JOBS_OF_A_WORKER, nextFileIn, type Sent, type World } from './world.js';
 
 /** Enough that writing them takes longer than it takes to notice the first file. */
 const MANY_CHUNKS = 2000;
-const REACH_MS = 20_000;
+const REACH_MS = 30_000;
 
 /** Workers that a signal met while each of these jobs stood at its point. */
 interface Struck {
@@ -30,7 +31,7 @@ export async function reach(name: string, reached: Promise<void>): Promise<void>
 export async function strike(world: World, points: readonly Point[], signal: 'SIGKILL' | 'SIGSTOP'): Promise<Struck> {
   await world.withoutWorker();
   const tenants = world.nextTenants(Math.ceil(points.length / JOBS_OF_A_TENANT));
-  const stops = [];
+  const stops: { point: Point; sent: Sent; jobId: string; breakpoint: Breakpoint }[] = [];
   for (const [at, point] of points.entries()) {
     const sent = await world.send(world.compose(tenants[Math.floor(at / JOBS_OF_A_TENANT)]!, point.midUpsert ? MANY_CHUNKS : 1 + world.random.below(5)));
     expect(sent.status).toBe(202);

@@ -13,7 +13,7 @@ import { Sandbox } from '../support/sandbox.js';
 import type { ServerProcess } from '../support/server-process.js';
 import { ADMIN } from '../support/test-app.js';
 import { SmallDisk } from './small-disk.js';
-import type { Random } from './random.js';
+import { Random } from './random.js';
 
 /** A text that some client sent, and what the client knows of it. */
 export interface Sent {
@@ -48,12 +48,14 @@ export class World {
   readonly unanswered: Sent[] = [];
   readonly tenants: Tenant[] = [];
   admin: ApiClient;
-  private api: ServerProcess;
+  private api: ServerProcess | null = null;
   private worker: ServerProcess | null = null;
   private readonly processes: ServerProcess[] = [];
   private turn = 0;
+  private readonly words = new Random(0);
 
   private constructor(
+    /** What happens is drawn from it; not what is sent, since how much that is depends on the time it takes. */
     readonly random: Random,
     readonly dataDir: string,
     readonly disk: SmallDisk,
@@ -61,7 +63,7 @@ export class World {
     private readonly parts: { sandbox: Sandbox; embeddings: EmbeddingServer; postgres: EmbeddedPostgres; env: Record<string, string> },
   ) {}
 
-  static async start(random: Random): Promise<World> {
+  static async start(seed: number): Promise<World> {
     const sandbox = new Sandbox();
     const dataDir = await sandbox.dataDir();
     const disk = await SmallDisk.at(path.join(dataDir, 'blobs'));
@@ -69,19 +71,28 @@ export class World {
     const postgres = await EmbeddedPostgres.join(dataDir, () => undefined);
     const proxy = await DatabaseProxy.before(postgres.url);
     const env = { ...embeddings.env, DATABASE_URL: proxy.url, DATA_DIR: dataDir, ADMIN_EMAIL: ADMIN.email, ADMIN_PASSWORD: ADMIN.password };
-    const world = new World(random, dataDir, disk, proxy, { sandbox, embeddings, postgres, env });
-    world.api = await world.start('api');
-    world.admin = world.anonymous.asUser(await signIn(world.anonymous, ADMIN.email, ADMIN.password));
-    while (world.tenants.length < TENANTS) {
-      const tenant = await createTenant(world.anonymous);
-      await setLimits(world.admin, tenant, { api_calls_per_hour: null, documents: null, vector_points: null });
-      world.tenants.push(tenant);
+    const world = new World(new Random(seed), dataDir, disk, proxy, { sandbox, embeddings, postgres, env });
+    try {
+      await world.populate();
+    } catch (error) {
+      await world.stop();
+      throw error;
     }
     return world;
   }
 
+  private async populate(): Promise<void> {
+    this.api = await this.start('api');
+    this.admin = this.anonymous.asUser(await signIn(this.anonymous, ADMIN.email, ADMIN.password));
+    while (this.tenants.length < TENANTS) {
+      const tenant = await createTenant(this.anonymous);
+      await setLimits(this.admin, tenant, { api_calls_per_hour: null, documents: null, vector_points: null });
+      this.tenants.push(tenant);
+    }
+  }
+
   async stop(): Promise<void> {
-    await Promise.all([this.worker?.end(), this.api.end()]);
+    await Promise.all([this.worker?.end(), this.api?.end()]);
     await this.proxy.close();
     await this.parts.postgres.leave();
     await this.parts.embeddings.stop();
@@ -90,7 +101,7 @@ export class World {
   }
 
   get anonymous(): ApiClient {
-    return this.api.client;
+    return this.api!.client;
   }
 
   get vectors(): string {
@@ -111,8 +122,8 @@ export class World {
 
   /** What its processes warned of, the last lines of each: for whoever has to find out what went wrong. */
   get warnings(): string {
-    const linesOf = ({ printed }: ServerProcess): string[] => printed.split('\n').filter((line) => /"level":(40|50|60)|"level":"(warn|error|fatal)"/.test(line) || (line !== '' && !line.startsWith('{')));
-    return this.processes.map((one) => [`process ${one.child.pid}:`, ...linesOf(one).slice(-40)].join('\n')).join('\n');
+    const linesOf = ({ printed }: ServerProcess): string[] => printed.split('\n').filter((line) => /"level":"(warn|error|fatal)"/.test(line)).map((line) => line.slice(0, 400));
+    return this.processes.map((one) => [`process ${one.child.pid}:`, ...linesOf(one).slice(-25)].join('\n')).join('\n');
   }
 
   /** The worker that nobody harms. */
@@ -139,7 +150,7 @@ export class World {
 
   /** A text of so many chunks that nobody sent before. */
   compose(tenant: Tenant, chunks = 3): Sent {
-    const word = this.random.word();
+    const word = this.words.word();
     const sentence = (at: number): string => `The ${word} stands in sentence ${String(at).padStart(5, '0')} as well`.padEnd(CHUNK_SIZE - 3, ' so');
     const content = Array.from({ length: chunks }, (_, at) => `${sentence(at)}.`).join('\n\n');
     const sent: Sent = { tenant, word, title: `About ${word}`, content, outcome: 'unknown', status: null, code: null, documentId: null, jobId: null, isDeleted: false };
