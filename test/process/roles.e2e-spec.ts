@@ -53,19 +53,6 @@ describe('an api process and worker processes', () => {
     expect(await worker.end()).toBe(0);
   });
 
-  it('lose no job to a SIGKILL: another worker finishes it within a minute, as attempt 2', async () => {
-    embeddings.hold();
-    const first = await startWorker();
-    const jobId = await send('The worker dies while it embeds this.');
-    await eventually(async () => (await client.get(`/api/v1/jobs/${jobId}`)).body.stage, (stage) => stage === 'embedding');
-    await first.end('SIGKILL');
-    embeddings.release();
-    const second = await startWorker();
-    expect(await ended(jobId, 60_000)).toMatchObject({ status: 'FINISHED', attempt: 2, percentage: 100 });
-    expect((await client.post('/api/v1/search', { query: 'embeds' })).body.results.filter((hit: { text: string }) => hit.text.includes('dies'))).toHaveLength(1);
-    expect(await second.end()).toBe(0);
-  }, 90_000);
-
   it('hand a job back on SIGTERM, within 30 s, for the next worker', async () => {
     embeddings.hold();
     const first = await startWorker();
