@@ -1,5 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { bigintColumn } from '../persistence/columns.js';
+import type { ChunkingStrategy } from './ingestion/chunking/chunking.js';
 import type { DocumentType } from './ingestion/media-type.js';
 
 export const DOCUMENT_STATES = ['PENDING', 'INGESTING', 'INGESTED', 'FAILED', 'DEPRECATED', 'DELETED'] as const;
@@ -49,6 +50,9 @@ export class DocumentEntity {
 
   @Column({ name: 'chunk_overlap', type: 'integer' })
   chunkOverlap: number;
+
+  @Column({ name: 'chunking_strategy', type: 'text' })
+  chunkingStrategy: ChunkingStrategy;
 
   @Column({ name: 'chunk_count', type: 'integer' })
   chunkCount: number;

@@ -12,6 +12,7 @@ import { DocumentEntity } from './document.entity.js';
 import { DocumentsController } from './documents.controller.js';
 import { DocumentsRepository } from './documents.repository.js';
 import { DocumentsService } from './documents.service.js';
+import { ChunkPreviews } from './ingestion/chunk-previews.service.js';
 import { DocumentEntries } from './ingestion/document-entries.js';
 import { Extraction } from './ingestion/extraction.js';
 import { FileUpload } from './ingestion/file-upload.js';
@@ -19,6 +20,7 @@ import { IngestHandler } from './ingestion/ingest.handler.js';
 import { IngestionController } from './ingestion/ingestion.controller.js';
 import { IngestionsService } from './ingestion/ingestions.service.js';
 import { IntakeService } from './ingestion/intake.service.js';
+import { ProcessingController } from './ingestion/processing.controller.js';
 import { PendingPurgesRepository } from './pending-purges.repository.js';
 import { PendingPurges } from './pending-purges.service.js';
 import { PurgeHandler } from './purge.handler.js';
@@ -29,11 +31,11 @@ import { BlobStore } from './storage/blob-store.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([DocumentEntity]), DatabasesModule, TenancyModule],
-  controllers: [DocumentsController, IngestionController],
+  controllers: [DocumentsController, IngestionController, ProcessingController],
   providers: [
     { provide: BlobStore, inject: [Config], useFactory: (config: Config) => BlobStore.open(config.blobDir) },
     { provide: Extraction, useFactory: () => new Extraction() },
-    DocumentsRepository, ChunksRepository, DocumentsService, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, IngestHandler, PurgeHandler,
+    DocumentsRepository, ChunksRepository, DocumentsService, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, IngestHandler, ChunkPreviews, PurgeHandler,
     PendingPurgesRepository, PendingPurges, StoreReconciliationRepository, StoreReconciliation, BlobStoreHealth,
   ],
   exports: [BlobStore, PendingPurges, StoreReconciliation],

@@ -20,7 +20,7 @@ export interface DocumentFilter {
 
 export type NewDocument = Pick<
   DocumentEntity,
-  'id' | 'userId' | 'databaseId' | 'title' | 'name' | 'type' | 'mediaType' | 'chunkSize' | 'chunkOverlap' | 'sizeBytes' | 'contentChecksum' | 'blobKey' | 'metadata' | 'jobId'
+  'id' | 'userId' | 'databaseId' | 'title' | 'name' | 'type' | 'mediaType' | 'chunkSize' | 'chunkOverlap' | 'chunkingStrategy' | 'sizeBytes' | 'contentChecksum' | 'blobKey' | 'metadata' | 'jobId'
 >;
 
 interface ListPage {

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { EmbeddingModelChanged } from '../../databases/databases.errors.js';
 import { pointId } from '../../databases/vector-stores/point-id.js';
@@ -13,6 +12,7 @@ import type { IdentifiedChunk } from '../chunks.repository.js';
 import type { DocumentEntity } from '../document.entity.js';
 import { PurgeHandler } from '../purge.handler.js';
 import { BlobStore } from '../storage/blob-store.js';
+import { cutInTurns } from './chunking/cut-in-turns.js';
 import type { ExtractedDocument } from './extracted-document.js';
 import { Extraction } from './extraction.js';
 import { ExtractionFailed } from './extraction-failed.js';
@@ -20,8 +20,6 @@ import { IngestionsService, type IngestionSubject } from './ingestions.service.j
 
 /** Texts embedded between two reports of progress. */
 const BATCH = 64;
-/** Chunks cut before other work, such as the queue's heartbeat, gets its turn. */
-const CHUNKS_PER_TURN = 100;
 
 /** Errors of the stages as reasons the document's owner can read; whatever is not known is worth another attempt. */
 function asJobFailure(error: unknown): unknown {
@@ -94,18 +92,9 @@ export class IngestHandler implements JobHandler {
   }
 
   private async cut(extracted: ExtractedDocument, document: DocumentEntity, signal: AbortSignal): Promise<IdentifiedChunk[]> {
-    // Its table of tokens takes a quarter of a second to load, which a start need not wait for.
-    const { chunks: cut } = await import('./chunker.js');
-    const options = { chunkSize: document.chunkSize, chunkOverlap: document.chunkOverlap, maxTokens: this.embedder.maxInputTokens };
-    const chunks: IdentifiedChunk[] = [];
-    for (const chunk of cut(extracted, options)) {
-      chunks.push({ ...chunk, id: pointId(document.id, document.version, chunk.index) });
-      if (chunks.length % CHUNKS_PER_TURN === 0) {
-        await nextTurn();
-        signal.throwIfAborted();
-      }
-    }
-    return chunks;
+    const { chunkSize, chunkOverlap, chunkingStrategy } = document;
+    const chunks = await cutInTurns(extracted, { chunkSize, chunkOverlap, chunkingStrategy, maxTokens: this.embedder.maxInputTokens }, signal);
+    return chunks.map((chunk) => ({ ...chunk, id: pointId(document.id, document.version, chunk.index) }));
   }
 
   private async embed(chunks: readonly IdentifiedChunk[], run: JobRun): Promise<Float32Array[]> {
