@@ -7,7 +7,7 @@ import { serve } from './child.mjs';
 
 const from = (file) => import(`../../dist/src/${file}`);
 const [{ chunks: cut }, { HashEmbedder }, { pointId }, { LanceDbStore }] = await Promise.all(
-  ['documents/ingestion/chunker.js', 'embeddings/hash.embedder.js', 'databases/vector-stores/point-id.js', 'databases/vector-stores/lancedb.store.js'].map(from),
+  ['documents/ingestion/chunking/chunker.js', 'embeddings/hash.embedder.js', 'databases/vector-stores/point-id.js', 'databases/vector-stores/lancedb.store.js'].map(from),
 );
 const EXTRACTORS = { html: 'html', md: 'markdown', pdf: 'pdf' };
 const COLLECTION = 'plain';
@@ -21,7 +21,7 @@ const tenantId = uuidv7();
 async function ingest({ file, type }) {
   const { extract } = await from(`documents/ingestion/extractors/${EXTRACTORS[type]}.extractor.js`);
   const document = await extract(await readFile(file));
-  const chunks = [...cut(document, { chunkSize: 2000, chunkOverlap: 200, maxTokens: embedder.maxInputTokens })];
+  const chunks = [...cut(document, { chunkSize: 2000, chunkOverlap: 200, chunkingStrategy: 'recursive', maxTokens: embedder.maxInputTokens })];
   const vectors = await embedder.embedDocuments(chunks.map(({ text }) => text));
   const documentId = uuidv7();
   const points = chunks.map(({ text, index }, at) => ({ id: pointId(documentId, 1, index), vector: vectors[at], text, tenantId, documentId, version: 1, index }));

@@ -1,5 +1,6 @@
 import { AppError } from '../common/errors.js';
 import type { DocumentState } from './document.entity.js';
+import { ServiceUnavailable } from '../common/request-errors.js';
 
 export class DocumentNotFound extends AppError {
   constructor() {
@@ -50,7 +51,7 @@ export class DocumentChanged extends AppError {
 /** The file cannot be one of ours, and that shows before any work is done on it. */
 export class FileRefused extends AppError {
   constructor(code: string, detail: string) {
-    super({ status: code === 'empty_file' ? 422 : 415, code, title: 'File refused', detail });
+    super({ status: code === 'empty_file' || code === 'no_text' ? 422 : 415, code, title: 'File refused', detail });
   }
 }
 
@@ -82,5 +83,12 @@ export class InvalidChunking extends AppError {
 export class StorageFull extends AppError {
   constructor() {
     super({ status: 507, code: 'storage_full', title: 'Storage full', detail: 'The server has no room left. Nothing was kept; tell its operator.', retryable: true });
+  }
+}
+
+/** More texts wait to be cut than can be held; nothing was done for this one. */
+export class ProcessingBusy extends ServiceUnavailable {
+  constructor() {
+    super('busy', 'Too many texts are being processed right now. Try again in a moment.', 2);
   }
 }

@@ -16,6 +16,7 @@ import { DocumentsService } from './documents.service.js';
 import { IngestBatchesRepository } from './ingest-batches.repository.js';
 import { Conversion } from './ingestion/conversion.service.js';
 import { DocumentEmbedding } from './ingestion/document-embedding.js';
+import { ChunkPreviews } from './ingestion/chunk-previews.service.js';
 import { DocumentEntries } from './ingestion/document-entries.js';
 import { EmbeddingCheckpointsRepository } from './ingestion/embedding-checkpoints.repository.js';
 import { Extraction } from './ingestion/extraction.js';
@@ -49,7 +50,7 @@ import { RevisionSteps } from './versions/revision-steps.js';
     { provide: BlobStore, inject: [Config], useFactory: (config: Config) => BlobStore.open(config.blobDir) },
     { provide: Extraction, useFactory: () => new Extraction() },
     { provide: Outbound, inject: [Config], useFactory: ({ env }: Config) => new Outbound({ allow: env.OUTBOUND_ALLOW }) },
-    DocumentsRepository, ChunksRepository, DocumentsService, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, EmbeddingCheckpointsRepository, DocumentEmbedding, IngestHandler, PurgeHandler,
+    DocumentsRepository, ChunksRepository, DocumentsService, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, EmbeddingCheckpointsRepository, DocumentEmbedding, IngestHandler, ChunkPreviews, PurgeHandler,
     UrlDownload, UrlIngestion, Conversion, IngestBatches, IngestBatchesRepository,
     DocumentContentsRepository, DocumentRevisions, DocumentLife, ReplacementTargets, RevisionSteps,
     PendingPurgesRepository, PendingPurges, StoreReconciliationRepository, StoreReconciliation, BlobStoreHealth,

@@ -21,7 +21,7 @@ export interface DocumentFilter {
 
 export type NewDocument = Pick<
   DocumentEntity,
-  'id' | 'userId' | 'databaseId' | 'title' | 'name' | 'type' | 'mediaType' | 'chunkSize' | 'chunkOverlap' | 'sizeBytes' | 'contentChecksum' | 'blobKey' | 'sourceUrl' | 'metadata' | 'jobId'
+  'id' | 'userId' | 'databaseId' | 'title' | 'name' | 'type' | 'mediaType' | 'chunkSize' | 'chunkOverlap' | 'chunkingStrategy' | 'sizeBytes' | 'contentChecksum' | 'blobKey' | 'sourceUrl' | 'metadata' | 'jobId'
 >;
 
 interface ListPage {

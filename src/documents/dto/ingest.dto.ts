@@ -1,7 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsBoolean, IsIn, IsInt, IsObject, IsString, IsUUID, Length, Matches, Max, MaxLength, Min, ValidateBy } from 'class-validator';
-import { FlagFromText, isNestedDeeperThan, MAX_DEPTH, NumberFromText, Omittable } from '../../common/validation.js';
+import { IsBoolean, IsIn, IsObject, IsString, IsUUID, Length, Matches, MaxLength, ValidateBy } from 'class-validator';
+import { FlagFromText, isNestedDeeperThan, MAX_DEPTH, Omittable } from '../../common/validation.js';
+import { ChunkingOptionsDto } from './chunking-options.dto.js';
 
 /** A multipart field is text: the JSON in it is read here, and what is not JSON, or too deep, is refused by the next check. */
 function parseJson({ obj, key }: { obj: Record<string, unknown>; key: string }): unknown {
@@ -28,7 +29,7 @@ function OnlyWhenReplacing(): PropertyDecorator {
 }
 
 /** Where a document goes and how it is cut. */
-export class IngestOptionsDto {
+export class IngestOptionsDto extends ChunkingOptionsDto {
   /** The database by id; otherwise by `database`, otherwise the tenant's default one, otherwise your own. */
   @ApiPropertyOptional({ format: 'uuid' })
   @Omittable()
@@ -49,24 +50,6 @@ export class IngestOptionsDto {
   @Transform(parseJson)
   @IsObject()
   metadata?: Record<string, unknown>;
-
-  /** Characters in a chunk, at most. Default: the tenant's `default_chunk_size`. */
-  @ApiPropertyOptional({ minimum: 100, maximum: 16_000, example: 2000 })
-  @Omittable()
-  @NumberFromText()
-  @IsInt()
-  @Min(100)
-  @Max(16_000)
-  chunk_size?: number;
-
-  /** Characters that neighbouring chunks share, at most. Default: the tenant's `default_chunk_overlap`. */
-  @ApiPropertyOptional({ minimum: 0, maximum: 4000, example: 200 })
-  @Omittable()
-  @NumberFromText()
-  @IsInt()
-  @Min(0)
-  @Max(4000)
-  chunk_overlap?: number;
 
   /**
    * Makes this the next version of the document named by `document_id`, or else of the one with the same name in the database; without one, a

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chunk } from './chunker.js';
+import { chunk } from './chunking/chunker.js';
 import { Extraction } from './extraction.js';
 import { SNIFF_BYTES, detectDocumentType } from './media-type.js';
 
@@ -30,7 +30,7 @@ describeWithShared('real documents', () => {
     const document = await ingest(join(shared, path));
     const points = Array.from(document.text);
     expect(document.text).not.toContain('\0');
-    const chunks = chunk(document, { chunkSize: 2000, chunkOverlap: 200, maxTokens: 8191 });
+    const chunks = chunk(document, { chunkSize: 2000, chunkOverlap: 200, chunkingStrategy: 'recursive', chunkingStrategy: 'recursive', maxTokens: 8191 });
     expect(chunks.length).toBeGreaterThan(0);
     for (const { text, charStart, charEnd } of chunks) expect(text).toBe(points.slice(charStart, charEnd).join(''));
     expect(chunks.every(({ pageFrom }) => (pageFrom === null) === (document.pages.length === 0))).toBe(true);
@@ -49,7 +49,7 @@ describeWithShared('real documents', () => {
     ['office/test.odt', { page_from: null, heading_path: ['Structural Elements', 'Dropcaps'] }, 'In Word it is possible to specify'],
     ['office/test.epub', { page_from: null, heading_path: ['Structural Elements', 'Dropcaps'] }, 'In Word it is possible to specify'],
   ])('%s is cited where its reader finds it', async (path, citation, words) => {
-    const chunks = chunk(await ingest(join(shared, path)), { chunkSize: 2000, chunkOverlap: 200, maxTokens: 8191 });
+    const chunks = chunk(await ingest(join(shared, path)), { chunkSize: 2000, chunkOverlap: 200, chunkingStrategy: 'recursive', maxTokens: 8191 });
     const found = chunks.filter(({ text }) => text.includes(words));
     expect(found.map(({ pageFrom, headingPath }) => ({ page_from: pageFrom, heading_path: headingPath }))).toEqual([citation]);
   });

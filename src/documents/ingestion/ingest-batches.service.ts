@@ -11,7 +11,8 @@ import type { IngestionSettings } from '../../tenancy/tenant-configuration.servi
 import { BatchDto, type BatchAcceptedDto, type BatchEntryDto, type BatchItemDto, type BatchRejectionDto, type IngestBatchDto } from '../dto/batch.dto.js';
 import type { AcceptedDto } from '../dto/ingest.dto.js';
 import { IngestBatchesRepository } from '../ingest-batches.repository.js';
-import { chunkingOf, IntakeService } from './intake.service.js';
+import { chunkingOf } from './chunking/requested-chunking.js';
+import { IntakeService } from './intake.service.js';
 import { BatchNotFound, BatchOutOfTime } from './sources.errors.js';
 import { UrlDownload } from './url-download.js';
 

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { EmbeddingModelChanged } from '../../databases/databases.errors.js';
 import { pointId } from '../../databases/vector-stores/point-id.js';
@@ -14,14 +13,12 @@ import type { DocumentRevision } from '../document.entity.js';
 import { PurgeHandler } from '../purge.handler.js';
 import { BlobStore } from '../storage/blob-store.js';
 import { textKey } from '../versions/blob-keys.js';
+import { cutInTurns } from './chunking/cut-in-turns.js';
 import type { ExtractedDocument } from './extracted-document.js';
 import { Extraction } from './extraction.js';
 import { DocumentEmbedding } from './document-embedding.js';
 import { ExtractionFailed } from './extraction-failed.js';
 import { IngestionsService, type IngestionSubject } from './ingestions.service.js';
-
-/** Chunks cut before other work, such as the queue's heartbeat, gets its turn. */
-const CHUNKS_PER_TURN = 100;
 
 /** Errors of the stages as reasons the document's owner can read; whatever is not known is worth another attempt. */
 function asJobFailure(error: unknown): unknown {
@@ -104,18 +101,9 @@ export class IngestHandler implements JobHandler {
   }
 
   private async cut(extracted: ExtractedDocument, { documentId, revision }: IngestionSubject, signal: AbortSignal): Promise<IdentifiedChunk[]> {
-    // Its table of tokens takes a quarter of a second to load, which a start need not wait for.
-    const { chunks: cut } = await import('./chunker.js');
-    const options = { chunkSize: revision.chunkSize, chunkOverlap: revision.chunkOverlap, maxTokens: this.embedding.maxInputTokens };
-    const chunks: IdentifiedChunk[] = [];
-    for (const chunk of cut(extracted, options)) {
-      chunks.push({ ...chunk, id: pointId(documentId, revision.version, chunk.index) });
-      if (chunks.length % CHUNKS_PER_TURN === 0) {
-        await nextTurn();
-        signal.throwIfAborted();
-      }
-    }
-    return chunks;
+    const { version, chunkSize, chunkOverlap, chunkingStrategy } = revision;
+    const chunks = await cutInTurns(extracted, { chunkSize, chunkOverlap, chunkingStrategy, maxTokens: this.embedding.maxInputTokens }, signal);
+    return chunks.map((chunk) => ({ ...chunk, id: pointId(documentId, version, chunk.index) }));
   }
 }
 

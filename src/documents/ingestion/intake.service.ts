@@ -5,10 +5,11 @@ import type { Principal } from '../../common/principal.js';
 import type { JobPriority } from '../../jobs/job.entity.js';
 import { DatabaseUnavailable } from '../../persistence/postgres-errors.js';
 import type { IngestionSettings } from '../../tenancy/tenant-configuration.service.js';
-import { FileRefused, FileTypeNotAllowed, InvalidChunking } from '../documents.errors.js';
+import { FileRefused, FileTypeNotAllowed } from '../documents.errors.js';
 import { AcceptedDto, type IngestFileDto, type IngestTextDto } from '../dto/ingest.dto.js';
 import { BlobStore, type StagedBlob } from '../storage/blob-store.js';
 import { firstOriginalKey, laterOriginalKey } from '../versions/blob-keys.js';
+import { chunkingOf } from './chunking/requested-chunking.js';
 import { DocumentEntries } from './document-entries.js';
 import { ExtractionFailed } from './extraction-failed.js';
 import { displayName } from './file-name.js';
@@ -36,13 +37,6 @@ async function detectType({ head }: StagedBlob, declared: Declaration): Promise<
     if (error instanceof ExtractionFailed) throw new FileRefused(error.code, error.message);
     throw error;
   }
-}
-
-/** @throws InvalidChunking */
-export function chunkingOf(dto: Pick<IngestFileDto, 'chunk_size' | 'chunk_overlap'>, settings: IngestionSettings): { chunkSize: number; chunkOverlap: number } {
-  const { chunk_size: chunkSize = settings.chunkSize, chunk_overlap: chunkOverlap = settings.chunkOverlap } = dto;
-  if (chunkOverlap >= chunkSize) throw new InvalidChunking(chunkSize, chunkOverlap);
-  return { chunkSize, chunkOverlap };
 }
 
 /** Takes documents in: durable on disk first, then row, job and quota in one transaction, then 202. */

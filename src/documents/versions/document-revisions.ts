@@ -16,9 +16,9 @@ const UNTOUCHED: DocumentCharge = { isCharged: true, sizeBytes: 0, nextBytes: 0,
 /** The same file once more. @throws InvalidChunking */
 export function sameFile(document: DocumentEntity, changes: ReprocessDto): RevisionFacts {
   const { name, type, mediaType, sizeBytes, contentChecksum, blobKey, sourceUrl } = document;
-  const { chunk_size: chunkSize = document.chunkSize, chunk_overlap: chunkOverlap = document.chunkOverlap } = changes;
+  const { chunk_size: chunkSize = document.chunkSize, chunk_overlap: chunkOverlap = document.chunkOverlap, chunking_strategy: chunkingStrategy = document.chunkingStrategy } = changes;
   if (chunkOverlap >= chunkSize) throw new InvalidChunking(chunkSize, chunkOverlap);
-  return { name, title: null, type, mediaType, sizeBytes, contentChecksum, blobKey, chunkSize, chunkOverlap, metadata: null, sourceUrl };
+  return { name, title: null, type, mediaType, sizeBytes, contentChecksum, blobKey, chunkSize, chunkOverlap, chunkingStrategy, metadata: null, sourceUrl };
 }
 
 /** What people begin and end with a document that is there. Each locks the row first, and takes the counters last. */

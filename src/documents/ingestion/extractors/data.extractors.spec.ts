@@ -1,4 +1,4 @@
-import { chunk } from '../chunker.js';
+import { chunk } from '../chunking/chunker.js';
 import { extract as csv } from './csv.extractor.js';
 import { extract as json } from './json.extractor.js';
 import { extract as jsonl } from './jsonl.extractor.js';
@@ -41,7 +41,7 @@ describe('a table of text', () => {
 
   it('tells its header in every chunk', async () => {
     const document = await csv(Buffer.from(`Name,City\n${Array.from({ length: 200 }, (_, index) => `Person ${index},Graz\n`).join('')}`));
-    for (const { text } of chunk(document, { chunkSize: 200, chunkOverlap: 20, maxTokens: 8191 })) expect(text).toMatch(/Name: Person \d+\nCity: Graz/);
+    for (const { text } of chunk(document, { chunkSize: 200, chunkOverlap: 20, chunkingStrategy: 'recursive', maxTokens: 8191 })) expect(text).toMatch(/Name: Person \d+\nCity: Graz/);
   });
 
   it('fails with the line when a quote is never closed', async () => {

@@ -1,6 +1,6 @@
 import { makeEncryptedOffice, makeZip } from '../../../../test/fixtures/make.js';
 import { makePptx, makeXlsx, pptxShape, xlsxRows } from '../../../../test/fixtures/packages.js';
-import { chunk } from '../chunker.js';
+import { chunk } from '../chunking/chunker.js';
 import type { ExtractedDocument } from '../extracted-document.js';
 import { extract as pptx } from './pptx.extractor.js';
 import { formatNumber, numberFormat } from './spreadsheet-values.js';
@@ -31,7 +31,7 @@ describe('a workbook', () => {
   it('of any length tells its header in every chunk', async () => {
     const rows = Array.from({ length: 500 }, (_, index) => [`Person ${index}`, index, 'Graz']);
     const document = await xlsx(makeXlsx([{ name: 'People', content: xlsxRows([['Name', 'Number', 'City'], ...rows]) }]));
-    const chunks = chunk(document, { chunkSize: 300, chunkOverlap: 50, maxTokens: 8191 });
+    const chunks = chunk(document, { chunkSize: 300, chunkOverlap: 50, chunkingStrategy: 'recursive', maxTokens: 8191 });
     expect(chunks.length).toBeGreaterThan(50);
     for (const { text, headingPath, pageFrom } of chunks) {
       expect(text).toMatch(/Name: Person \d+\nNumber: \d+\nCity: Graz/);
