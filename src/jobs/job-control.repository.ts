@@ -9,7 +9,6 @@ export interface CancelledJob {
   stage: string;
 }
 
-
 /** What people change about a job, each a guarded step from one status to another. */
 @Injectable()
 export class JobControlRepository {

@@ -66,7 +66,7 @@ export class JobsWorker implements OnApplicationBootstrap {
     if (error instanceof LeaseLost) throw error;
     const told = describe(error);
     this.logger.warn({ err: error, job_id: lease.id, attempt: lease.attempt, code: told.code }, 'a job attempt failed');
-    const next = nextAttempt(lease, handler.maxAttempts, { isRetryable: told.retryable, isStopping: signal.aborted, retryAfterSeconds: error instanceof JobFailure ? error.retryAfterSeconds : undefined });
+    const next = nextAttempt(lease, handler.maxAttempts, { isRetryable: told.retryable, isStopping: signal.aborted && this.queue.isStopping, retryAfterSeconds: error instanceof JobFailure ? error.retryAfterSeconds : undefined });
     if (next) await this.jobs.putBack(lease, told, next, (tx) => handler.letGo(tx, lease));
     else await this.jobs.fail(lease, told, (tx, stage) => handler.giveUp(tx, lease, told, stage));
   }

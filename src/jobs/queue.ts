@@ -40,6 +40,7 @@ export class Queue {
   private readonly created = new Map<string, Promise<void>>();
   private readonly running = new Set<Promise<void>>();
   private started: Promise<unknown> | undefined;
+  private stopping = false;
 
   constructor(databaseUrl: string, { worker }: { worker: boolean }) {
     this.boss = new PgBoss({
@@ -101,7 +102,13 @@ export class Queue {
     for (let started = 0; started < concurrency; started++) await this.startWorker(queue, groupConcurrency, handle);
   }
 
+  /** Whether this process stops; work is aborted for other reasons, too, such as a silence of its own. */
+  get isStopping(): boolean {
+    return this.stopping;
+  }
+
   async stop(): Promise<void> {
+    this.stopping = true;
     if (!this.started) return;
     await this.boss.stop({ graceful: true, timeout: DRAIN_MS });
     // The queue aborts what did not finish and does not wait for it, but its last word needs the database that closes next.

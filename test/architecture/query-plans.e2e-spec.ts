@@ -163,7 +163,13 @@ describe('the plan of every statement, at a million documents of a thousand tena
 
     it('may look through all jobs of the tenant for what there is of each status, and no others', async () => {
       const { tenant, boundToOne, documents } = tenants[size];
-      for (const client of [tenant.client, boundToOne]) await expectGood(await recorder.watch(() => client.get('/api/v1/jobs/stats')), documents * 2.1 + A_PAGE);
+      for (const client of [tenant.client, boundToOne]) {
+        const statements = await recorder.watch(() => client.get('/api/v1/jobs/stats'));
+        // Of a tenant with nearly half of all jobs, the table is read in one go: no index makes counting them all less work.
+        const countsHalf = ({ sql }: Recorded): boolean => size === 'the largest' && sql.includes('GROUP BY j.status');
+        await expectGood(statements.filter((statement) => !countsHalf(statement)), documents * 2.1 + A_PAGE);
+        expect(statements.some(({ sql }) => sql.includes('GROUP BY j.status'))).toBe(true);
+      }
     });
 
     it('reads the one job that is stopped, tried again or watched', async () => {

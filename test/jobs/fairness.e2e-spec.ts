@@ -64,8 +64,8 @@ describe('workers that are shared', () => {
     embeddings.release();
     expect(await waitForTask(lone.client, jobId)).toMatchObject({ status: 'completed' });
     const order = await ended([...flooders, lone]);
-    // Those that ran already, and for each of the others the one whose turn it was.
-    expect(order.indexOf(lone.tenantId)).toBeLessThanOrEqual(WORKERS + 2 * flooders.length);
+    // Those that ran already, those that start beside it, and of whoever had no turn yet the first.
+    expect(order.indexOf(lone.tenantId)).toBeLessThanOrEqual(2 * WORKERS + 1);
     await cancelRest(flooders);
   });
 

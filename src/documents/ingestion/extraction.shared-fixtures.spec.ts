@@ -30,7 +30,7 @@ describeWithShared('real documents', () => {
     const document = await ingest(join(shared, path));
     const points = Array.from(document.text);
     expect(document.text).not.toContain('\0');
-    const chunks = chunk(document, { chunkSize: 2000, chunkOverlap: 200, chunkingStrategy: 'recursive', chunkingStrategy: 'recursive', maxTokens: 8191 });
+    const chunks = chunk(document, { chunkSize: 2000, chunkOverlap: 200, chunkingStrategy: 'recursive', maxTokens: 8191 });
     expect(chunks.length).toBeGreaterThan(0);
     for (const { text, charStart, charEnd } of chunks) expect(text).toBe(points.slice(charStart, charEnd).join(''));
     expect(chunks.every(({ pageFrom }) => (pageFrom === null) === (document.pages.length === 0))).toBe(true);

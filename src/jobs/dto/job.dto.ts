@@ -25,9 +25,11 @@ export class JobDto {
   status: JobStatus;
   /** 0 to 100; never falls within an attempt. */
   percentage: number;
+  /** What a running ingest is at: `extracting`, `chunking`, `embedding` or `storing`; of a failed or cancelled job, what it was at. */
   stage: string | null;
   summary: string;
   attempt: number;
+  /** Rises when the job is tried again on request, and by one for each attempt that does not count: the server stopped, or the embedding provider asked to be left alone for a while. */
   max_attempts: number;
   @ApiProperty({ type: JobErrorDto, nullable: true })
   error: JobErrorDto | null;
