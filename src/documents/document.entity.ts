@@ -1,5 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { bigintColumn } from '../persistence/columns.js';
+import type { ChunkingStrategy } from './ingestion/chunking/chunking.js';
 import type { DocumentType } from './ingestion/media-type.js';
 
 export const DOCUMENT_STATES = ['PENDING', 'INGESTING', 'INGESTED', 'FAILED', 'DEPRECATED', 'DELETED'] as const;
@@ -11,6 +12,28 @@ export interface ProcessingError {
   stage: string;
 }
 
+/** What a document becomes when the work on it is done. */
+export interface DocumentRevision {
+  version: number;
+  name: string;
+  /** Null leaves the document's as it is by then. */
+  title: string | null;
+  type: DocumentType;
+  mediaType: string;
+  sizeBytes: number;
+  /** SHA-256, hexadecimal. */
+  contentChecksum: string;
+  /** The document's own when the same file is read anew. */
+  blobKey: string;
+  chunkSize: number;
+  chunkOverlap: number;
+  chunkingStrategy: ChunkingStrategy;
+  /** Null leaves the document's as it is by then. */
+  metadata: object | null;
+  sourceUrl: string | null;
+}
+
+/** The row describes what readers are served; of a document that was never whole, what is being made. */
 @Entity('documents')
 export class DocumentEntity {
   @PrimaryColumn({ name: 'tenant_id', type: 'uuid' })
@@ -44,11 +67,26 @@ export class DocumentEntity {
   @Column({ type: 'integer' })
   version: number;
 
+  /** The highest ever begun: each piece of work takes the one after it, so that nothing late can touch what is newer. */
+  @Column({ name: 'last_version', type: 'integer' })
+  lastVersion: number;
+
+  /** While a document that is served is made anew. */
+  @Column({ type: 'jsonb', nullable: true })
+  next: DocumentRevision | null;
+
+  /** Charged for the file of `next`; 0 when that is the document's own. */
+  @Column({ name: 'next_bytes', type: 'bigint', transformer: bigintColumn })
+  nextBytes: number;
+
   @Column({ name: 'chunk_size', type: 'integer' })
   chunkSize: number;
 
   @Column({ name: 'chunk_overlap', type: 'integer' })
   chunkOverlap: number;
+
+  @Column({ name: 'chunking_strategy', type: 'text' })
+  chunkingStrategy: ChunkingStrategy;
 
   @Column({ name: 'chunk_count', type: 'integer' })
   chunkCount: number;
@@ -96,4 +134,4 @@ export class DocumentEntity {
 }
 
 /** What a document has taken of its tenant's quotas. */
-export type DocumentCharge = Pick<DocumentEntity, 'isCharged' | 'sizeBytes' | 'chunkCount' | 'reservedPoints'>;
+export type DocumentCharge = Pick<DocumentEntity, 'isCharged' | 'sizeBytes' | 'nextBytes' | 'chunkCount' | 'reservedPoints'>;

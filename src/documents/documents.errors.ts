@@ -1,4 +1,6 @@
 import { AppError } from '../common/errors.js';
+import type { DocumentState } from './document.entity.js';
+import { ServiceUnavailable } from '../common/request-errors.js';
 
 export class DocumentNotFound extends AppError {
   constructor() {
@@ -19,10 +21,37 @@ export class DuplicateDocument extends AppError {
   }
 }
 
+/** Not in the document's present state. */
+export class IllegalTransition extends AppError {
+  /** @param allowed names of the operations that are possible now */
+  constructor(state: DocumentState, allowed: readonly string[]) {
+    super({
+      status: 409,
+      code: 'illegal_transition',
+      title: 'Illegal transition',
+      detail: `That is not possible while the document is ${state}. Possible now: ${allowed.join(', ')}.`,
+      members: { state, allowed },
+    });
+  }
+}
+
+/** Other work on the document came in between. */
+export class DocumentChanged extends AppError {
+  constructor() {
+    super({
+      status: 409,
+      code: 'document_changed',
+      title: 'Document changed',
+      detail: 'The document was changed, deleted or uploaded by somebody else in this moment. Nothing was changed; send the request again.',
+      retryable: true,
+    });
+  }
+}
+
 /** The file cannot be one of ours, and that shows before any work is done on it. */
 export class FileRefused extends AppError {
   constructor(code: string, detail: string) {
-    super({ status: code === 'empty_file' ? 422 : 415, code, title: 'File refused', detail });
+    super({ status: code === 'empty_file' || code === 'no_text' ? 422 : 415, code, title: 'File refused', detail });
   }
 }
 
@@ -40,13 +69,13 @@ export class FileTypeNotAllowed extends AppError {
 }
 
 export class InvalidChunking extends AppError {
-  /** As they would be, with the tenant's defaults for what the request does not name. */
+  /** As they would be, with what the request does not name. */
   constructor(chunkSize: number, chunkOverlap: number) {
     super({
       status: 422,
       code: 'invalid_chunking',
       title: 'Invalid chunking',
-      detail: `chunk_overlap must be smaller than chunk_size; they would be ${chunkOverlap} and ${chunkSize}. What is not named comes from the tenant's configuration.`,
+      detail: `chunk_overlap must be smaller than chunk_size; they would be ${chunkOverlap} and ${chunkSize}. What is not named comes from the tenant's configuration or, when a document is processed anew, from the document.`,
     });
   }
 }
@@ -54,5 +83,12 @@ export class InvalidChunking extends AppError {
 export class StorageFull extends AppError {
   constructor() {
     super({ status: 507, code: 'storage_full', title: 'Storage full', detail: 'The server has no room left. Nothing was kept; tell its operator.', retryable: true });
+  }
+}
+
+/** More texts wait to be cut than can be held; nothing was done for this one. */
+export class ProcessingBusy extends ServiceUnavailable {
+  constructor() {
+    super('busy', 'Too many texts are being processed right now. Try again in a moment.', 2);
   }
 }

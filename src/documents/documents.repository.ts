@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { Equal, In, Not, type FindOperator } from 'typeorm';
 import type { TenantTx } from '../persistence/transactions.js';
-import { DocumentEntity, type DocumentCharge, type DocumentState, type ProcessingError } from './document.entity.js';
+import { DocumentEntity, type DocumentState } from './document.entity.js';
 import type { DocumentType } from './ingestion/media-type.js';
 
 export interface DocumentWithCollection {
@@ -20,7 +21,7 @@ export interface DocumentFilter {
 
 export type NewDocument = Pick<
   DocumentEntity,
-  'id' | 'userId' | 'databaseId' | 'title' | 'name' | 'type' | 'mediaType' | 'chunkSize' | 'chunkOverlap' | 'sizeBytes' | 'contentChecksum' | 'blobKey' | 'metadata' | 'jobId'
+  'id' | 'userId' | 'databaseId' | 'title' | 'name' | 'type' | 'mediaType' | 'chunkSize' | 'chunkOverlap' | 'chunkingStrategy' | 'sizeBytes' | 'contentChecksum' | 'blobKey' | 'sourceUrl' | 'metadata' | 'jobId'
 >;
 
 interface ListPage {
@@ -29,18 +30,8 @@ interface ListPage {
   id?: string;
 }
 
-const CHARGE = 'is_charged, size_bytes, chunk_count, reserved_points';
-
-interface ChargeRow {
-  is_charged: boolean;
-  size_bytes: string;
-  chunk_count: number;
-  reserved_points: number;
-}
-
-function chargeOf([row]: readonly ChargeRow[]): DocumentCharge | null {
-  return row ? { isCharged: row.is_charged, sizeBytes: Number(row.size_bytes), chunkCount: row.chunk_count, reservedPoints: row.reserved_points } : null;
-}
+/** What changes of a row; `now` is the database's. */
+export type DocumentPatch = Partial<Omit<DocumentEntity, 'tenantId' | 'id' | 'processedAt' | 'createdAt' | 'updatedAt'>> & { processedAt?: 'now' | null };
 
 /** Asked for row by row and not joined, so that how rare a database is never decides in which order documents are read. */
 const COLLECTION_NAME = `(SELECT db.collection_name FROM databases db WHERE db.tenant_id = document.tenant_id AND db.id = document.database_id)`;
@@ -85,12 +76,21 @@ export class DocumentsRepository {
     return found ?? null;
   }
 
-  async findByContent(tx: TenantTx, databaseId: string, checksum: string): Promise<{ id: string } | null> {
-    const rows = await tx.manager.query<{ id: string }[]>(
-      `SELECT id FROM documents WHERE tenant_id = $1 AND database_id = $2 AND content_checksum = $3 AND state NOT IN ('DELETED', 'FAILED')`,
-      [tx.tenantId, databaseId, checksum],
-    );
-    return rows[0] ?? null;
+  /** The newest of this name, one that has not failed before one that has. */
+  async findByName(tx: TenantTx, databaseId: string, name: string): Promise<DocumentEntity | null> {
+    const newest = (state: FindOperator<DocumentState>) =>
+      tx.manager.findOne(DocumentEntity, { where: { tenantId: tx.tenantId, databaseId, name, state }, order: { id: 'DESC' } });
+    return (await newest(Not(In(['DELETED', 'FAILED'])))) ?? newest(Equal('FAILED'));
+  }
+
+  /** Until the transaction ends, whoever else asks for the name in this way waits: of two at once, the second finds what the first made. */
+  async lockName(tx: TenantTx, databaseId: string, name: string): Promise<void> {
+    await tx.manager.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`${tx.tenantId} ${databaseId} ${name}`]);
+  }
+
+  /** Whether there is any that can be replaced without taking one more from the quota. */
+  async isAnyServed(tx: TenantTx): Promise<boolean> {
+    return tx.manager.exists(DocumentEntity, { where: { tenantId: tx.tenantId, state: 'INGESTED' } });
   }
 
   async listNewestFirst(tx: TenantTx, filter: DocumentFilter, page: ListPage): Promise<DocumentWithCollection[]> {
@@ -109,50 +109,18 @@ export class DocumentsRepository {
     return entities.map((document, row) => ({ document, collectionName: raw[row]!.collection_name }));
   }
 
-  /** Takes the document from every reader at once; what it left elsewhere is removed later. Null when that has been done. */
-  markDeleted(tx: TenantTx, id: string): Promise<DocumentCharge | null> {
-    return this.changeCharged(tx, id, `state = 'DELETED', reserved_points = 0`, [], `state <> 'DELETED'`);
+  /** As it is now, and stays until the transaction ends unless that changes it. */
+  lock(tx: TenantTx, id: string): Promise<DocumentEntity | null> {
+    return tx.manager.findOne(DocumentEntity, { where: { tenantId: tx.tenantId, id }, lock: { mode: 'for_no_key_update' } });
   }
 
-  async markExpired(tx: TenantTx, id: string): Promise<void> {
-    await tx.manager.query(`UPDATE documents SET state = 'DELETED', updated_at = now() WHERE tenant_id = $1 AND id = $2 AND state = 'FAILED'`, [tx.tenantId, id]);
+  /** Of a row that the transaction has locked. */
+  async update(tx: TenantTx, id: string, { processedAt, ...patch }: DocumentPatch): Promise<void> {
+    const times = { updatedAt: () => 'now()', ...(processedAt === undefined ? {} : { processedAt: processedAt === null ? null : () => 'now()' }) };
+    await tx.manager.update(DocumentEntity, { tenantId: tx.tenantId, id }, { ...patch, ...times });
   }
 
-  /** Begins or begins again, unless the document was deleted or belongs to another job by now. */
-  async startIngesting(tx: TenantTx, id: string, jobId: string): Promise<boolean> {
-    return (await this.whileIngesting(tx, id, jobId, `state = 'INGESTING', processing_error = NULL`, [], `('PENDING', 'INGESTING')`)) !== null;
-  }
-
-  reservePoints(tx: TenantTx, id: string, jobId: string, points: number): Promise<DocumentCharge | null> {
-    return this.whileIngesting(tx, id, jobId, 'reserved_points = $4', [points]);
-  }
-
-  completeIngesting(tx: TenantTx, id: string, jobId: string, result: { chunkCount: number; title: string }): Promise<DocumentCharge | null> {
-    return this.whileIngesting(tx, id, jobId, `state = 'INGESTED', reserved_points = 0, chunk_count = $4, title = $5, processed_at = now()`, [result.chunkCount, result.title]);
-  }
-
-  failIngesting(tx: TenantTx, id: string, jobId: string, error: ProcessingError): Promise<DocumentCharge | null> {
-    const set = `state = 'FAILED', processing_error = $4, is_charged = false, reserved_points = 0, processed_at = now()`;
-    return this.whileIngesting(tx, id, jobId, set, [JSON.stringify(error)], `('PENDING', 'INGESTING')`);
-  }
-
-  /** What it was charged to the last, for the one caller that removed it. */
-  async remove(tx: TenantTx, id: string): Promise<DocumentCharge | null> {
-    const [rows] = await tx.manager.query<[ChargeRow[], number]>(`DELETE FROM documents WHERE tenant_id = $1 AND id = $2 AND state = 'DELETED' RETURNING ${CHARGE}`, [tx.tenantId, id]);
-    return chargeOf(rows);
-  }
-
-  private whileIngesting(tx: TenantTx, id: string, jobId: string, set: string, values: unknown[], states = `('INGESTING')`): Promise<DocumentCharge | null> {
-    return this.changeCharged(tx, id, set, [jobId, ...values], `job_id = $3 AND state IN ${states}`);
-  }
-
-  /** Answers what the document was charged before the change, read under the lock: the counters are changed by the difference. */
-  private async changeCharged(tx: TenantTx, id: string, set: string, values: unknown[], condition: string): Promise<DocumentCharge | null> {
-    const [rows] = await tx.manager.query<[ChargeRow[], number]>(
-      `WITH before AS (SELECT ${CHARGE} FROM documents WHERE tenant_id = $1 AND id = $2 AND ${condition} FOR NO KEY UPDATE)
-       UPDATE documents SET ${set}, updated_at = now() FROM before WHERE tenant_id = $1 AND id = $2 RETURNING before.*`,
-      [tx.tenantId, id, ...values],
-    );
-    return chargeOf(rows);
+  async remove(tx: TenantTx, id: string): Promise<void> {
+    await tx.manager.delete(DocumentEntity, { tenantId: tx.tenantId, id });
   }
 }

@@ -1,12 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { Cursors, pageOf } from '../common/pagination.js';
 import type { Principal } from '../common/principal.js';
-import { JobsService } from '../jobs/jobs.service.js';
 import { Transactions } from '../persistence/transactions.js';
 import { DocumentNotFound } from './documents.errors.js';
 import { DocumentsRepository } from './documents.repository.js';
 import { DocumentDto, type DocumentListDto, type ListDocumentsQueryDto } from './dto/document.dto.js';
-import { PurgeHandler } from './purge.handler.js';
 
 /** Documents as their tenant sees them. */
 @Injectable()
@@ -14,8 +12,6 @@ export class DocumentsService {
   constructor(
     private readonly transactions: Transactions,
     private readonly documents: DocumentsRepository,
-    private readonly jobs: JobsService,
-    private readonly purge: PurgeHandler,
     private readonly cursors: Cursors,
   ) {}
 
@@ -35,16 +31,5 @@ export class DocumentsService {
     const found = await this.transactions.forTenant(principal.tenantId, (tx) => this.documents.findVisible(tx, id, principal.databaseIds));
     if (!found) throw new DocumentNotFound();
     return DocumentDto.from(found);
-  }
-
-  /** Gone for every reader at once, an ingest in flight included; the rest follows in the background. */
-  async remove(principal: Principal, id: string): Promise<void> {
-    await this.transactions.forTenant(principal.tenantId, async (tx) => {
-      const found = await this.documents.findVisible(tx, id, principal.databaseIds);
-      if (!found) throw new DocumentNotFound();
-      // The job's row before the document's, as a job that ends takes them: the other way round both would wait for each other.
-      await this.jobs.cancelOfDocument(tx, id);
-      if (!(await this.purge.begin(tx, id, found.collectionName))) throw new DocumentNotFound();
-    });
   }
 }

@@ -4,16 +4,23 @@ import type { TaskHandler } from '../jobs/job-handler.js';
 import { JobsService } from '../jobs/jobs.service.js';
 import { Transactions, type TenantTx } from '../persistence/transactions.js';
 import { DocumentCharges } from './document-charges.js';
-import type { DocumentEntity, DocumentState } from './document.entity.js';
+import type { DocumentEntity } from './document.entity.js';
 import { DocumentsRepository } from './documents.repository.js';
 import { BlobStore } from './storage/blob-store.js';
+import { textKey } from './versions/blob-keys.js';
+import { versionsInUse } from './versions/transitions.js';
 
 const FAILED_KEPT_SECONDS = 7 * 24 * 3600;
 
-/** States in which a document has no use for vectors. */
-const LEFT_FOR_GOOD: readonly DocumentState[] = ['DELETED', 'FAILED'];
+/** What work on a document left behind besides its vectors, whichever way it ended. */
+export interface Leftovers {
+  /** A version that is not served any more or never came. */
+  version?: number;
+  /** A file that the document has no use for any more. */
+  blobKey?: string;
+}
 
-/** Removes what a deleted or failed document left in the other stores, and repeats that until it is done. */
+/** Removes what deleted documents and ended versions left in the other stores, and repeats that until it is done. */
 @Injectable()
 export class PurgeHandler implements TaskHandler {
   readonly name = 'purge-document';
@@ -27,46 +34,64 @@ export class PurgeHandler implements TaskHandler {
     private readonly blobs: BlobStore,
   ) {}
 
-  /**
-   * Hides the document from every reader. What it had reserved goes back at once, what it used when the last of it is gone.
-   * @returns false when that has been done
-   */
-  async begin(tx: TenantTx, documentId: string, collection: string): Promise<boolean> {
-    const before = await this.documents.markDeleted(tx, documentId);
-    if (!before) return false;
-    await this.schedule(tx, documentId, collection);
-    await this.charges.releasePoints(tx, before);
-    return true;
+  /** In the transaction in which the document was deleted, or the version ended. */
+  async schedule(tx: TenantTx, documentId: string, collection: string, { version, blobKey }: Leftovers = {}): Promise<void> {
+    await this.jobs.enqueueTask(tx, this, { documentId, collection, ...(version === undefined ? {} : { version: String(version) }), ...(blobKey === undefined ? {} : { blobKey }) });
   }
 
-  async schedule(tx: TenantTx, documentId: string, collection: string): Promise<void> {
-    await this.jobs.enqueueTask(tx, this, { documentId, collection });
-  }
-
-  /** A failed document keeps its row and file for a while, uncharged, unless somebody deletes it first. */
-  async scheduleExpiry(tx: TenantTx, documentId: string, collection: string): Promise<void> {
-    await this.jobs.enqueueTask(tx, this, { documentId, collection, expires: 'yes' }, FAILED_KEPT_SECONDS);
+  /** A failed document keeps its row and file for a while, uncharged, unless it is deleted or processed anew before. */
+  async scheduleExpiry(tx: TenantTx, documentId: string, collection: string, version: number): Promise<void> {
+    await this.jobs.enqueueTask(tx, this, { documentId, collection, version: String(version), expires: 'yes' }, FAILED_KEPT_SECONDS);
   }
 
   async run(data: Record<string, string>): Promise<void> {
-    const { tenantId, documentId, collection, expires } = data as { tenantId: string; documentId: string; collection: string; expires?: string };
-    if (expires !== undefined) await this.transactions.forTenant(tenantId, (tx) => this.documents.markExpired(tx, documentId));
-    const document = await this.removeVectors({ tenantId, documentId }, collection);
-    if (document?.state !== 'DELETED') return;
-    await this.blobs.remove(document.blobKey);
-    await this.transactions.forTenant(tenantId, (tx) => this.forget(tx, documentId));
+    const { tenantId, documentId, collection, version, blobKey, expires } = data as { tenantId: string; documentId: string; collection: string; version?: string; blobKey?: string; expires?: string };
+    // Tasks from before there were versions name none.
+    if (expires !== undefined) await this.transactions.forTenant(tenantId, (tx) => this.expire(tx, documentId, Number(version ?? 1)));
+    const scope = { tenantId, documentId };
+    const document = await this.find(scope);
+    await this.removeVectors(scope, collection, document);
+    await this.removeFiles(scope, document, { ...(version === undefined ? {} : { version: Number(version) }), ...(blobKey === undefined ? {} : { blobKey }) });
+    if (document?.state === 'DELETED') await this.transactions.forTenant(tenantId, (tx) => this.forget(tx, documentId));
   }
 
-  /** Leaves the vectors of a document alone that is being, or was meanwhile, ingested after all. */
-  async removeVectors(scope: DocumentScope, collection: string): Promise<DocumentEntity | null> {
-    const document = await this.transactions.forTenant(scope.tenantId, (tx) => this.documents.findById(tx, scope.documentId));
-    if (!document || LEFT_FOR_GOOD.includes(document.state)) await this.store.deleteDocument(collection, scope);
-    return document;
+  /** For a worker whose attempt has ended: what it stored must go, unless the version is being made by another attempt or served after all. */
+  async clear(scope: DocumentScope, collection: string, version: number): Promise<void> {
+    const document = await this.find(scope);
+    if (versionsInUse(document).includes(version)) return;
+    await this.removeVectors(scope, collection, document);
+    await this.removeFiles(scope, document, { version });
+  }
+
+  private find({ tenantId, documentId }: DocumentScope): Promise<DocumentEntity | null> {
+    return this.transactions.forTenant(tenantId, (tx) => this.documents.findById(tx, documentId));
+  }
+
+  /** Of a version that began after the row was read nothing is touched, however late this comes. */
+  private async removeVectors(scope: DocumentScope, collection: string, document: DocumentEntity | null): Promise<void> {
+    await this.store.deleteDocument(collection, scope, document ? { upTo: document.lastVersion, except: versionsInUse(document) } : {});
+  }
+
+  private async removeFiles({ tenantId, documentId }: DocumentScope, document: DocumentEntity | null, left: Leftovers): Promise<void> {
+    const inUse = document && document.state !== 'DELETED' ? [document.blobKey, document.next?.blobKey] : [];
+    const originals = document?.state === 'DELETED' ? [document.blobKey, document.next?.blobKey, left.blobKey] : [left.blobKey];
+    const versions = document?.state === 'DELETED' ? [document.version, document.next?.version, left.version] : [left.version];
+    for (const key of new Set(originals)) if (key !== undefined && !inUse.includes(key)) await this.blobs.remove(key);
+    const readable = versionsInUse(document);
+    for (const version of new Set(versions)) if (version !== undefined && !readable.includes(version)) await this.blobs.remove(textKey(tenantId, documentId, version));
+  }
+
+  /** Not when it was processed anew since, whether that worked or not. */
+  private async expire(tx: TenantTx, documentId: string, version: number): Promise<void> {
+    const document = await this.documents.lock(tx, documentId);
+    if (document?.state === 'FAILED' && document.version === version) await this.documents.update(tx, documentId, { state: 'DELETED' });
   }
 
   /** The last trace: the row, its chunks and what it was charged, once. */
   private async forget(tx: TenantTx, documentId: string): Promise<void> {
-    const charge = await this.documents.remove(tx, documentId);
-    if (charge) await this.charges.giveBack(tx, charge);
+    const document = await this.documents.lock(tx, documentId);
+    if (document?.state !== 'DELETED') return;
+    await this.documents.remove(tx, documentId);
+    await this.charges.settle(tx, document, null);
   }
 }

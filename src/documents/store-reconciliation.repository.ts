@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { SystemTx, TenantTx } from '../persistence/transactions.js';
+import { textKey } from './versions/blob-keys.js';
 
 /** Where a walk over all rows in the order of their keys is. */
 export interface RowKey {
@@ -7,7 +8,7 @@ export interface RowKey {
   id: string;
 }
 
-export type BlobOwner = RowKey & { blobKey: string };
+export type BlobOwner = RowKey & { blobKeys: string[] };
 
 export type CollectionToCount = RowKey & { collectionName: string };
 
@@ -23,23 +24,31 @@ const FIRST: RowKey = { tenantId: '00000000-0000-0000-0000-000000000000', id: '0
 
 @Injectable()
 export class StoreReconciliationRepository {
-  /** Which of these documents there are, deleted ones included: their files may not be removed yet. */
+  /** The files that these documents may have, deleted ones included, whose files may not be removed yet. */
   async findBlobKeys(tx: TenantTx, documentIds: readonly string[]): Promise<string[]> {
-    const rows = await tx.manager.query<{ blob_key: string }[]>('SELECT blob_key FROM documents WHERE tenant_id = $1 AND id = ANY ($2)', [tx.tenantId, documentIds]);
-    return rows.map(({ blob_key }) => blob_key);
+    const rows = await tx.manager.query<{ id: string; originals: string[]; versions: number[] }[]>(
+      `SELECT id, array_remove(ARRAY[blob_key, next ->> 'blobKey'], NULL) AS originals, array_remove(ARRAY[version, (next ->> 'version')::int], NULL) AS versions
+         FROM documents WHERE tenant_id = $1 AND id = ANY ($2)`,
+      [tx.tenantId, documentIds],
+    );
+    return rows.flatMap(({ id, originals, versions }) => [...originals, ...versions.map((version) => textKey(tx.tenantId, id, version))]);
   }
 
-  /** Documents that need their file, in the order of their keys. */
+  /** Documents and the originals that they need, in the order of their keys. */
   async listBlobOwners(tx: SystemTx, after: RowKey | null, limit: number): Promise<BlobOwner[]> {
     const { tenantId, id } = after ?? FIRST;
     return tx.manager.query<BlobOwner[]>(
-      `SELECT tenant_id AS "tenantId", id, blob_key AS "blobKey" FROM documents WHERE (tenant_id, id) > ($1, $2) AND state <> 'DELETED' ORDER BY tenant_id, id LIMIT $3`,
+      `SELECT tenant_id AS "tenantId", id, array_remove(ARRAY[blob_key, next ->> 'blobKey'], NULL) AS "blobKeys"
+         FROM documents WHERE (tenant_id, id) > ($1, $2) AND state <> 'DELETED' ORDER BY tenant_id, id LIMIT $3`,
       [tenantId, id, limit],
     );
   }
 
-  async stillNeedsBlob(tx: TenantTx, owner: BlobOwner): Promise<boolean> {
-    const rows = await tx.manager.query<unknown[]>(`SELECT FROM documents WHERE tenant_id = $1 AND id = $2 AND blob_key = $3 AND state <> 'DELETED'`, [tx.tenantId, owner.id, owner.blobKey]);
+  async stillNeedsBlob(tx: TenantTx, { id }: RowKey, blobKey: string): Promise<boolean> {
+    const rows = await tx.manager.query<unknown[]>(
+      `SELECT FROM documents WHERE tenant_id = $1 AND id = $2 AND $3 IN (blob_key, next ->> 'blobKey') AND state <> 'DELETED'`,
+      [tx.tenantId, id, blobKey],
+    );
     return rows.length === 1;
   }
 
@@ -55,7 +64,7 @@ export class StoreReconciliationRepository {
   async expectVectors(tx: TenantTx, databaseId: string): Promise<ExpectedVectors | null> {
     const rows = await tx.manager.query<ExpectedVectors[]>(
       `SELECT COALESCE(sum(o.chunk_count) FILTER (WHERE o.state IN ('INGESTED', 'DEPRECATED')), 0)::int AS points,
-              count(*) FILTER (WHERE o.state IN ('PENDING', 'INGESTING', 'DELETED') OR (o.state = 'FAILED' AND o.updated_at > now() - interval '1 hour'))::int AS unsettled
+              count(*) FILTER (WHERE o.state IN ('PENDING', 'INGESTING', 'DELETED') OR ((o.state = 'FAILED' OR o.last_version > 1) AND o.updated_at > now() - interval '1 hour'))::int AS unsettled
          FROM databases d LEFT JOIN documents o ON o.tenant_id = d.tenant_id AND o.database_id = d.id WHERE d.tenant_id = $1 AND d.id = $2 GROUP BY d.id`,
       [tx.tenantId, databaseId],
     );

@@ -103,15 +103,15 @@ export class StoreReconciliation implements ScheduledTask {
   private async findMissing(findings: Findings, signal?: AbortSignal): Promise<void> {
     for await (const owners of this.pages((after) => this.transactions.forSystem((tx) => this.repository.listBlobOwners(tx, after, PAGE)), signal)) {
       findings.documentsChecked += owners.length;
-      for (const owner of owners) if ((await this.blobs.find(owner.blobKey)) === null) await this.judgeMissing(findings, owner);
+      for (const owner of owners) for (const key of new Set(owner.blobKeys)) if ((await this.blobs.find(key)) === null) await this.judgeMissing(findings, owner, key);
     }
   }
 
-  /** Not when the document was deleted since its row was read. */
-  private async judgeMissing(findings: Findings, owner: BlobOwner): Promise<void> {
-    if (!(await this.transactions.forTenant(owner.tenantId, (tx) => this.repository.stillNeedsBlob(tx, owner)))) return;
+  /** Not when the document was deleted, or has another file, since its row was read. */
+  private async judgeMissing(findings: Findings, owner: BlobOwner, blobKey: string): Promise<void> {
+    if (!(await this.transactions.forTenant(owner.tenantId, (tx) => this.repository.stillNeedsBlob(tx, owner, blobKey)))) return;
     findings.missingBlobs += 1;
-    if (findings.examples.missingBlobs.length < MOST_EXAMPLES) findings.examples.missingBlobs.push(owner.blobKey);
+    if (findings.examples.missingBlobs.length < MOST_EXAMPLES) findings.examples.missingBlobs.push(blobKey);
   }
 
   private async countVectors(findings: Findings, signal?: AbortSignal): Promise<void> {

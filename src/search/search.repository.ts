@@ -18,10 +18,13 @@ export interface VisibleChunk {
   metadata: object;
 }
 
+/** While the next version is made, the one before is served. */
+const IS_SERVED = `(d.state = 'INGESTED' OR (d.state IN ('PENDING', 'INGESTING') AND d.next IS NOT NULL))`;
+
 @Injectable()
 export class SearchRepository {
   /**
-   * The vector store may lag behind for seconds; the rows never do. So only what they call ingested, in the version
+   * The vector store may lag behind for seconds; the rows never do. So only what they call served, in the version
    * they call current, is shown.
    */
   findVisible(tx: TenantTx, chunkIds: readonly string[], databaseIds: readonly string[]): Promise<VisibleChunk[]> {
@@ -30,8 +33,14 @@ export class SearchRepository {
               c.heading_path AS "headingPath", c.version, d.id AS "documentId", d.title AS "documentTitle", d.database_id AS "databaseId",
               d.source_url AS "sourceUrl", d.metadata
          FROM document_chunks c JOIN documents d ON d.tenant_id = c.tenant_id AND d.id = c.document_id AND d.version = c.version
-        WHERE c.tenant_id = $1 AND c.id = ANY ($2) AND d.state = 'INGESTED' AND d.database_id = ANY ($3)`,
+        WHERE c.tenant_id = $1 AND c.id = ANY ($2) AND ${IS_SERVED} AND d.database_id = ANY ($3)`,
       [tx.tenantId, chunkIds, databaseIds],
     );
+  }
+
+  /** The version that readers are served of each of these documents; one that is not served is not among them. */
+  async findServedVersions(tx: TenantTx, documentIds: readonly string[]): Promise<Map<string, number>> {
+    const rows = await tx.manager.query<{ id: string; version: number }[]>(`SELECT d.id, d.version FROM documents d WHERE d.tenant_id = $1 AND d.id = ANY ($2) AND ${IS_SERVED}`, [tx.tenantId, documentIds]);
+    return new Map(rows.map(({ id, version }) => [id, version]));
   }
 }

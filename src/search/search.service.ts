@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../common/principal.js';
 import type { DatabaseEntity } from '../databases/database.entity.js';
 import { DatabasesService } from '../databases/databases.service.js';
+import { VectorStoreUnavailable } from '../databases/vector-stores/vector-store.errors.js';
 import { VectorStore, type VectorHit, type VectorQuery } from '../databases/vector-stores/vector-store.js';
 import { Embedder, EmbeddingFailed } from '../embeddings/embedder.js';
 import { Transactions } from '../persistence/transactions.js';
@@ -14,6 +15,8 @@ import { SearchRepository, type VisibleChunk } from './search.repository.js';
 const SPARE_CANDIDATES = 20;
 /** How far to look when the store is full of hits nobody may see any more. */
 const MOST_CANDIDATES = 2000;
+/** How often to look again for documents that change their version while they are searched. */
+const MOST_SWAPS = 10;
 
 interface FoundChunk {
   hit: VectorHit;
@@ -33,7 +36,7 @@ export class SearchService {
     private readonly store: VectorStore,
   ) {}
 
-  /** @throws DatabaseNotFound, EmbeddingModelChanged */
+  /** @throws DatabaseNotFound, EmbeddingModelChanged, QueryNotEmbedded, VectorStoreUnavailable */
   async search(principal: Principal, dto: SearchDto): Promise<SearchResponseDto> {
     const startedAt = performance.now();
     const databases = await this.searchable(principal, dto);
@@ -79,21 +82,61 @@ export class SearchService {
     });
   }
 
-  /** Asks for more candidates as long as hidden ones take up the places of visible ones. */
+  /**
+   * Asks for more candidates as long as hidden ones take up the places of visible ones; and anew when a document changed its version since
+   * the store was asked, for the store may have answered before it had the new one. What is not served at all is left out then.
+   */
   private async findVisible(principal: Principal, databases: DatabaseEntity[], query: Omit<VectorQuery, 'limit'>, topK: number): Promise<FoundChunk[]> {
     const databaseIds = databases.map((database) => database.id);
-    for (let limit = topK + SPARE_CANDIDATES; ; limit *= 4) {
-      const lists = await Promise.all(databases.map((database) => this.store.search(database.collectionName, { ...query, limit })));
+    const known = new Map<string, number>();
+    const unserved = new Set<string>();
+    for (let limit = topK + SPARE_CANDIDATES, swaps = 0; ; ) {
+      const lists = await Promise.all(databases.map((database) => this.candidates(database, { ...query, limit, excludeDocumentIds: [...unserved] })));
       const hits = lists.flat().sort(byScore);
-      const ids = hits.map((hit) => hit.id);
-      const rows = await this.transactions.forTenant(principal.tenantId, (tx) => this.chunks.findVisible(tx, ids, databaseIds));
+      const { found, hidden, served } = await this.look(principal, hits, databaseIds);
+      const isSwapped = swaps < MOST_SWAPS && hidden.some(({ documentId, version }) => version < (served.get(documentId) ?? 0) && known.get(documentId) !== served.get(documentId));
+      const exhausted = lists.every((list) => list.length < limit);
+      if (!isSwapped && (found.length >= topK || exhausted || limit >= MOST_CANDIDATES)) return found.slice(0, topK);
+      for (const { documentId } of hidden) {
+        const version = served.get(documentId);
+        if (version === undefined) unserved.add(documentId);
+        else known.set(documentId, version);
+      }
+      if (isSwapped) swaps += 1;
+      else limit *= 4;
+    }
+  }
+
+  /** What of the hits a reader may see now; of the documents of the others, which version is served. */
+  private look(principal: Principal, hits: readonly VectorHit[], databaseIds: readonly string[]): Promise<{ found: FoundChunk[]; hidden: VectorHit[]; served: Map<string, number> }> {
+    return this.transactions.forTenant(principal.tenantId, async (tx) => {
+      const rows = await this.chunks.findVisible(tx, hits.map(({ id }) => id), databaseIds);
       const visible = new Map(rows.map((row) => [row.id, row]));
       const found = hits.flatMap((hit) => {
         const chunk = visible.get(hit.id);
         return chunk ? [{ hit, chunk }] : [];
       });
-      const exhausted = lists.every((list) => list.length < limit);
-      if (found.length >= topK || exhausted || limit >= MOST_CANDIDATES) return found.slice(0, topK);
+      const hidden = hits.filter(({ id }) => !visible.has(id));
+      const served = hidden.length === 0 ? new Map<string, number>() : await this.chunks.findServedVersions(tx, [...new Set(hidden.map(({ documentId }) => documentId))]);
+      return { found, hidden, served };
+    });
+  }
+
+  private async candidates({ collectionName }: DatabaseEntity, query: VectorQuery): Promise<VectorHit[]> {
+    try {
+      return await this.store.search(collectionName, query);
+    } catch (error) {
+      await this.requireStore();
+      throw error;
+    }
+  }
+
+  /** Tells a store that is away from one that failed at something. @throws VectorStoreUnavailable */
+  private async requireStore(): Promise<void> {
+    try {
+      await this.store.ping();
+    } catch (error) {
+      throw new VectorStoreUnavailable(error);
     }
   }
 }

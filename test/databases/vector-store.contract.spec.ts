@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LanceDbStore } from '../../src/databases/vector-stores/lancedb.store.js';
@@ -35,7 +35,8 @@ function vectorStoreContract(name: string, open: () => Promise<VectorStore>): vo
     let store: VectorStore;
     let collection: string;
     const scope = (documentId: string, tenantId = TENANT) => ({ tenantId, documentId });
-    const replace = (documentId: string, points: VectorPoint[]) => store.replaceDocument(collection, scope(documentId), points);
+    const versionOf = (documentId: string, version = 1, tenantId = TENANT) => ({ tenantId, documentId, version });
+    const replace = (documentId: string, points: VectorPoint[], version = points[0]?.version ?? 1) => store.replaceDocument(collection, versionOf(documentId, version), points);
     const query = (options: Partial<VectorQuery>): VectorQuery => ({ tenantId: TENANT, mode: 'keyword', text: '', limit: 10, ...options });
     const search = (options: Partial<VectorQuery>) => store.search(collection, query(options));
     const found = async (options: Partial<VectorQuery>) =>
@@ -61,24 +62,40 @@ function vectorStoreContract(name: string, open: () => Promise<VectorStore>): vo
       const names = [`${prefix}a`, `${prefix}default`, `${prefix}${'x'.repeat(63)}`, prefix, `${prefix}${'y'.repeat(200)}`];
       const others = [`user_${randomUUID()}_default`, prefix.slice(0, -1), `x${prefix}a`];
       for (const name of [...names, ...others]) await store.ensureCollection(name, { dimensions: DIMENSIONS });
-      for (const name of [names[0]!, others[0]!]) await store.replaceDocument(name, scope('a'), pointsOf('a', ['red apple']));
+      for (const name of [names[0]!, others[0]!]) await store.replaceDocument(name, versionOf('a'), pointsOf('a', ['red apple']));
       expect(await store.dropCollections(prefix)).toBe(names.length);
       expect(await store.dropCollections(prefix)).toBe(0);
       expect(await store.count(names[0]!, TENANT)).toBe(0);
-      for (const name of names) await expect(store.replaceDocument(name, scope('a'), pointsOf('a', ['x']))).rejects.toBeInstanceOf(CollectionMissing);
+      for (const name of names) await expect(store.replaceDocument(name, versionOf('a'), pointsOf('a', ['x']))).rejects.toBeInstanceOf(CollectionMissing);
       expect(await store.count(others[0]!, TENANT)).toBe(1);
-      for (const name of others) await store.replaceDocument(name, scope('a'), pointsOf('a', ['red apple']));
+      for (const name of others) await store.replaceDocument(name, versionOf('a'), pointsOf('a', ['red apple']));
       for (const wrong of ['', 'user_%', 'a/b', 'x'.repeat(101)]) await expect(store.dropCollections(wrong)).rejects.toBeInstanceOf(InvalidCollectionName);
     });
 
-    it('leaves nothing of the old version when a new one replaces it', async () => {
+    it('replaces one version and leaves the others as they are', async () => {
       await replace('a', pointsOf('a', ['red apple', 'green pear', 'blue plum']));
       await replace('b', pointsOf('b', ['another apple']));
       await replace('a', pointsOf('a', ['yellow lemon'], { version: 2 }));
-      expect(await found({ text: 'apple pear plum lemon' })).toEqual(expect.arrayContaining(['b v1 #0', 'a v2 #0']));
-      expect(await store.count(collection, TENANT)).toBe(2);
-      await replace('a', []);
-      expect(await found({ text: 'apple lemon' })).toEqual(['b v1 #0']);
+      expect(await store.count(collection, TENANT)).toBe(5);
+      await replace('a', pointsOf('a', ['one apple']));
+      expect((await found({ text: 'apple pear plum lemon' })).toSorted()).toEqual(['a v1 #0', 'a v2 #0', 'b v1 #0']);
+      await replace('a', [], 1);
+      expect((await found({ text: 'apple lemon' })).toSorted()).toEqual(['a v2 #0', 'b v1 #0']);
+    });
+
+    it('deletes the versions that are named, and none that was begun later', async () => {
+      for (const version of [1, 2, 3, 4]) await replace('a', pointsOf('a', ['apple', 'pear'], { version }));
+      await replace('b', pointsOf('b', ['apple']));
+      await store.deleteDocument(collection, scope('a'), { upTo: 3, except: [2] });
+      expect((await found({ text: 'apple' })).toSorted()).toEqual(['a v2 #0', 'a v4 #0', 'b v1 #0']);
+      await store.deleteDocument(collection, scope('a'), { upTo: 0 });
+      await store.deleteDocument(collection, scope('a'), { except: [2, 4, 7] });
+      expect(await store.count(collection, TENANT)).toBe(5);
+      await store.deleteDocument(collection, scope('a'), { except: [4] });
+      expect((await found({ text: 'apple' })).toSorted()).toEqual(['a v4 #0', 'b v1 #0']);
+      await expect(store.deleteDocument(collection, scope('a'), { upTo: Number.NaN })).rejects.toThrow(TypeError);
+      await store.deleteDocument(collection, scope('a'));
+      expect(await found({ text: 'apple' })).toEqual(['b v1 #0']);
     });
 
     it('shrinks and grows a document within one version', async () => {
@@ -107,6 +124,7 @@ function vectorStoreContract(name: string, open: () => Promise<VectorStore>): vo
         [{ ...other, vector: new Float32Array(DIMENSIONS).fill(NaN) }, InvalidPoints],
         [{ ...other, tenantId: 'tenant-2' }, InvalidPoints],
         [{ ...other, documentId: 'b' }, InvalidPoints],
+        [{ ...other, version: 3 }, InvalidPoints],
         [{ ...other, id: good.id }, InvalidPoints],
       ];
       for (const [bad, error] of wrong) await expect(replace('a', [good, bad])).rejects.toThrow(error);
@@ -129,7 +147,7 @@ function vectorStoreContract(name: string, open: () => Promise<VectorStore>): vo
     it('takes collection names of every allowed length', async () => {
       const [one, two] = [`${'x'.repeat(254)}1`, `${'x'.repeat(254)}2`];
       for (const long of [one, two]) await store.ensureCollection(long, { dimensions: DIMENSIONS });
-      await store.replaceDocument(one, scope('a'), pointsOf('a', ['apple']));
+      await store.replaceDocument(one, versionOf('a'), pointsOf('a', ['apple']));
       expect([await store.count(one, TENANT), await store.count(two, TENANT)]).toEqual([1, 0]);
       for (const long of [one, two]) await store.dropCollection(long);
     });
@@ -148,7 +166,7 @@ function vectorStoreContract(name: string, open: () => Promise<VectorStore>): vo
     it('keeps tenants apart even inside one collection', async () => {
       const foreign = pointsOf('a', ['secret apple'], { tenantId: 'tenant-2' });
       await replace('a', pointsOf('a', ['own apple']));
-      await store.replaceDocument(collection, scope('a', 'tenant-2'), foreign);
+      await store.replaceDocument(collection, versionOf('a', 1, 'tenant-2'), foreign);
       expect([await store.count(collection, TENANT), await store.count(collection, 'tenant-2')]).toEqual([1, 1]);
       for (const mode of ['keyword', 'vector', 'hybrid'] as const) {
         expect(await search({ mode, text: 'secret apple', vector: direction(0) })).toHaveLength(1);
@@ -160,7 +178,7 @@ function vectorStoreContract(name: string, open: () => Promise<VectorStore>): vo
 
     it('gives a small tenant its results beside a huge one', async () => {
       const crowd = Array.from({ length: 400 }, () => 'apple apple apple');
-      await store.replaceDocument(collection, scope('big', 'tenant-2'), pointsOf('big', crowd, { tenantId: 'tenant-2' }));
+      await store.replaceDocument(collection, versionOf('big', 1, 'tenant-2'), pointsOf('big', crowd, { tenantId: 'tenant-2' }));
       await replace('a', pointsOf('a', ['one apple among other fruit', 'an apple']));
       for (const mode of ['keyword', 'vector', 'hybrid'] as const) {
         expect(await search({ mode, text: 'apple', vector: direction(0), limit: 2 })).toHaveLength(2);
@@ -212,6 +230,7 @@ function vectorStoreContract(name: string, open: () => Promise<VectorStore>): vo
       for (const id of ids) await replace(id, pointsOf(id, [`apple '${id}' "x" \0 \u2028 😀 ${id}`, '']));
       for (const id of ids) {
         await replace(id, pointsOf(id, [`it's an apple`], { version: 2 }));
+        await store.deleteDocument(collection, scope(id), { except: [2] });
         expect(await found({ text: 'apple', documentIds: [id] })).toEqual([`${id} v2 #0`]);
       }
       expect(await store.count(collection, TENANT)).toBe(ids.length);
@@ -256,7 +275,7 @@ function vectorStoreContract(name: string, open: () => Promise<VectorStore>): vo
       expect(await store.count(collection, TENANT)).toBe(500);
       expect(await found({ text: 'word499' })).toEqual(['a v1 #499']);
       expect(await search({ mode: 'vector', vector: direction(3), limit: 100 })).toHaveLength(100);
-      await replace('a', pointsOf('a', texts.slice(1), { version: 2 }));
+      await replace('a', pointsOf('a', texts.slice(1)));
       expect(await store.count(collection, TENANT)).toBe(499);
     });
 
@@ -264,12 +283,15 @@ function vectorStoreContract(name: string, open: () => Promise<VectorStore>): vo
       const second = await open();
       const documents = Array.from({ length: 60 }, (_, at) => `d${at}`);
       const handle = (at: number) => (at % 2 ? second : store);
-      await Promise.all(documents.map((id, at) => handle(at).replaceDocument(collection, scope(id), pointsOf(id, ['apple', 'pear']))));
+      await Promise.all(documents.map((id, at) => handle(at).replaceDocument(collection, versionOf(id), pointsOf(id, ['apple', 'pear']))));
       await Promise.all(
-        documents.map((id, at) =>
+        documents.flatMap((id, at) =>
           at % 3 === 0
-            ? handle(at).deleteDocument(collection, scope(id))
-            : handle(at + 1).replaceDocument(collection, scope(id), pointsOf(id, ['plum'], { version: 2 })),
+            ? [handle(at).deleteDocument(collection, scope(id))]
+            : [
+                handle(at + 1).replaceDocument(collection, versionOf(id, 2), pointsOf(id, ['plum'], { version: 2 })),
+                handle(at).deleteDocument(collection, scope(id), { upTo: 1 }),
+              ],
         ),
       );
       for (const one of [store, second]) expect(await one.count(collection, TENANT)).toBe(40);
@@ -298,9 +320,19 @@ function vectorStoreContract(name: string, open: () => Promise<VectorStore>): vo
       const second = await open();
       const fresh = `f_${randomUUID()}`;
       await Promise.all([store, second, store, second].map((one) => one.ensureCollection(fresh, { dimensions: DIMENSIONS })));
-      await second.replaceDocument(fresh, scope('a'), pointsOf('a', ['apple']));
+      await second.replaceDocument(fresh, versionOf('a'), pointsOf('a', ['apple']));
       expect(await store.search(fresh, query({ text: 'apple' }))).toHaveLength(1);
       await second.close();
+    });
+
+    it('keeps each point once when a worker that lost the document writes it at the same moment as the one that has it', async () => {
+      const others = await Promise.all([open(), open()]);
+      const points = pointsOf('a', Array.from({ length: 500 }, (_, at) => `apple ${at}`));
+      await Promise.all([store, ...others].map((handle) => handle.replaceDocument(collection, versionOf('a'), points)));
+      expect(await store.count(collection, TENANT)).toBe(points.length);
+      const ids = (await search({ text: 'apple', limit: 1000 })).map(({ id }) => id);
+      expect(ids.toSorted()).toEqual(points.map(({ id }) => id).toSorted());
+      await Promise.all(others.map((handle) => handle.close()));
     });
 
     it('answers a ping', async () => expect((await store.ping()).latencyMs).toBeGreaterThanOrEqual(0));
@@ -313,6 +345,16 @@ const warnings: string[] = [];
 vectorStoreContract('LanceDbStore', () =>
   LanceDbStore.open({ directory, logger: { warn: (message) => void warnings.push(message) } }),
 );
+
+it('LanceDbStore fails a ping when its directory is none any more', async () => {
+  const place = join(directory, 'elsewhere.lance');
+  const store = await LanceDbStore.open({ directory: place, logger: { warn: (message) => void warnings.push(message) } });
+  await rm(place, { recursive: true });
+  await expect(store.ping()).rejects.toThrow(/ENOENT/);
+  await writeFile(place, 'in its place');
+  await expect(store.ping()).rejects.toThrow(/ENOTDIR/);
+  await store.close();
+});
 
 afterAll(async () => {
   expect(warnings).toEqual([]);

@@ -36,7 +36,7 @@ describe('the reconciliation of files and vectors', () => {
   }
 
   it('finds nothing where all is well', async () => {
-    expect(await reconciliation.reconcile({ repair: true })).toMatchObject({ blobsChecked: 1, orphanBlobs: 0, removedBlobs: 0, documentsChecked: 1, missingBlobs: 0, collectionsWithDrift: 0, collectionsSkipped: 0 });
+    expect(await reconciliation.reconcile({ repair: true })).toMatchObject({ blobsChecked: 2, orphanBlobs: 0, removedBlobs: 0, documentsChecked: 1, missingBlobs: 0, collectionsWithDrift: 0, collectionsSkipped: 0 });
     expect((await admin.get('/admin/health')).body).toMatchObject({ status: 'up', store_drift: { orphan_blobs: 0, missing_blobs: 0, collections_with_drift: 0 } });
   });
 
@@ -46,11 +46,11 @@ describe('the reconciliation of files and vectors', () => {
     await leave(recent, 2);
     await leave(arriving, 0.5);
     const seen = await reconciliation.reconcile({ repair: false });
-    expect(seen).toMatchObject({ blobsChecked: 4, orphanBlobs: 2, orphanBytes: 18, removedBlobs: 0 });
+    expect(seen).toMatchObject({ blobsChecked: 5, orphanBlobs: 2, orphanBytes: 18, removedBlobs: 0 });
     expect(seen.examples.orphanBlobs.toSorted()).toEqual([old, recent].toSorted());
     expect((await admin.get('/admin/health')).body).toMatchObject({ status: 'degraded', store_drift: { orphan_blobs: 2, orphan_bytes: 18 }, problems: ['stores: files or vectors differ from the rows'] });
     expect(await reconciliation.reconcile({ repair: true })).toMatchObject({ orphanBlobs: 2, removedBlobs: 1 });
-    expect(await blobsOf(server)).toEqual([arriving, recent, `${tenant.tenantId}/${documentId}`].toSorted());
+    expect(await blobsOf(server)).toEqual([arriving, recent, `${tenant.tenantId}/${documentId}`, `${tenant.tenantId}/${documentId}.1.text`].toSorted());
     await rm(fileOf(recent));
     await rm(fileOf(arriving));
   });

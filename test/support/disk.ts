@@ -25,7 +25,14 @@ export async function filesIn(directory: string, within = ''): Promise<string[]>
   return files.flat().toSorted();
 }
 
-/** All originals a server holds, those still arriving (`incoming/…`) included. */
+/** All originals and texts a server holds, those still arriving (`incoming/…`) included. */
 export function blobsOf(server: Pick<TestApp, 'dataDir'>): Promise<string[]> {
   return filesIn(path.join(server.dataDir, 'blobs'));
+}
+
+export const isText = (blob: string): boolean => blob.endsWith('.text');
+
+/** Without the texts. */
+export async function originalsOf(server: Pick<TestApp, 'dataDir'>): Promise<string[]> {
+  return (await blobsOf(server)).filter((blob) => !isText(blob));
 }

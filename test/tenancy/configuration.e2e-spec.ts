@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { ApiClient } from '../support/api-client.js';
 import { HTML_PAGE } from '../fixtures/make.js';
-import { blobsOf } from '../support/disk.js';
+import { blobsOf, originalsOf } from '../support/disk.js';
 import { administrator, createKey, createTenant, eventually, ingestText, type Tenant } from '../support/factories.js';
 import { setLimits } from '../support/quotas.js';
 import { multipart, sendBytes, sendStream } from '../support/raw-http.js';
@@ -148,7 +148,7 @@ describe('the configuration of a tenant', () => {
       expect(await client.upload('Some words.', 'a.txt')).toMatchObject({ status: 415, body: { code: 'type_not_allowed', file_type: 'txt' } });
       expect(await client.upload('Not a PDF.', 'a.pdf')).toMatchObject({ status: 415, body: { code: 'type_mismatch' } });
       expect((await client.upload(HTML_PAGE, 'a.html')).status).toBe(202);
-      expect((await blobsOf(server)).filter((name) => name.startsWith(tenant.tenantId) || name.startsWith('incoming'))).toHaveLength(1);
+      expect((await originalsOf(server)).filter((name) => name.startsWith(tenant.tenantId) || name.startsWith('incoming'))).toHaveLength(1);
       await configure({ allowed_file_types: null });
       expect((await text()).status).toBe(202);
     });

@@ -1,4 +1,4 @@
-import { blobsOf } from '../support/disk.js';
+import { originalsOf } from '../support/disk.js';
 import type { ApiClient } from '../support/api-client.js';
 import { EmbeddingServer } from '../support/embedding-server.js';
 import { administrator, createTenant, eventually, waitForTask, type Tenant } from '../support/factories.js';
@@ -140,7 +140,7 @@ describe('quotas over several processes', () => {
     expect(await rowsOf('documents')).toBe(100);
     expect(await rowsOf('jobs')).toBe(100);
     expect(await usedBy(tenant.client)).toMatchObject({ documents: 100 });
-    expect((await blobsOf(server)).filter((name) => name.startsWith(tenant.tenantId) || name.startsWith('incoming'))).toHaveLength(100);
+    expect((await originalsOf(server)).filter((name) => name.startsWith(tenant.tenantId) || name.startsWith('incoming'))).toHaveLength(100);
   });
 
   it('let bytes in to the last one', async () => {

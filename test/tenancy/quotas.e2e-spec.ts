@@ -1,5 +1,5 @@
 import type { ApiClient } from '../support/api-client.js';
-import { blobsOf } from '../support/disk.js';
+import { blobsOf, originalsOf } from '../support/disk.js';
 import { administrator, createTenant, eventually, ingestText, waitForTask, type Tenant } from '../support/factories.js';
 import { quotasOf, setLimits, usedBy } from '../support/quotas.js';
 import { TestApp } from '../support/test-app.js';
@@ -23,7 +23,7 @@ describe('quotas', () => {
 
   const ingest = (content: string, more: object = {}) => tenant.client.post('/api/v1/ingest/text', { title: 'A text', content, ...more });
   const rowsOf = async (table: string): Promise<number> => (await server.database.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table} WHERE tenant_id = $1`, [tenant.tenantId]))[0]!.n;
-  const blobsOfTenant = async (): Promise<string[]> => (await blobsOf(server)).filter((name) => name.startsWith(tenant.tenantId) || name.startsWith('incoming'));
+  const originalsOfTenant = async (): Promise<string[]> => (await originalsOf(server)).filter((name) => name.startsWith(tenant.tenantId) || name.startsWith('incoming'));
   const queued = async (): Promise<number> => (await server.database.query<{ n: number }>(`SELECT count(*)::int AS n FROM pgboss.job WHERE data ->> 'tenantId' = $1`, [tenant.tenantId]))[0]!.n;
 
   async function remove(id: string): Promise<void> {
@@ -50,7 +50,7 @@ describe('quotas', () => {
     expect(await rowsOf('documents')).toBe(20);
     expect(await rowsOf('jobs')).toBe(20);
     expect(await queued()).toBe(20);
-    expect(await blobsOfTenant()).toEqual(accepted.map(({ body }) => `${tenant.tenantId}/${body.document_id}`).toSorted());
+    expect(await originalsOfTenant()).toEqual(accepted.map(({ body }) => `${tenant.tenantId}/${body.document_id}`).toSorted());
     expect(await usedBy(tenant.client)).toMatchObject({ documents: 20, vector_points: 20 });
   });
 
@@ -65,7 +65,7 @@ describe('quotas', () => {
     expect(exact.status).toBe(202);
     expect(await tenant.client.upload('x', 'fourth.txt')).toMatchObject({ status: 429, body: { used: MIB, requested: 1 } });
     expect(await quotasOf(tenant.client)).toMatchObject({ storage_mb: { limit: 1, used: MIB, remaining: 0, is_exceeded: true, is_warning: true, usage_percentage: 100 }, documents: { used: 2 } });
-    expect(await blobsOfTenant()).toHaveLength(2);
+    expect(await originalsOfTenant()).toHaveLength(2);
     await waitForTask(tenant.client, exact.body.task_id);
     await remove(exact.body.document_id);
     await eventually(() => usedBy(tenant.client), ({ storage_mb }) => storage_mb === MIB - 1000, 10_000);
@@ -167,7 +167,7 @@ describe('quotas', () => {
     expect(answers.filter((status) => status !== 204 && status !== 429)).toEqual([]);
     await eventually(() => rowsOf('documents'), (rows) => rows === 0, 20_000);
     expect(await quotasOf(tenant.client)).toMatchObject({ documents: { used: 0, reserved: 0 }, storage_mb: { used: 0 }, vector_points: { used: 0, reserved: 0 } });
-    expect(await blobsOfTenant()).toEqual([]);
+    expect((await blobsOf(server)).filter((name) => name.startsWith(tenant.tenantId))).toEqual([]);
   });
 
   it('are the administrator’s to change, and nobody’s else', async () => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Field, FixedSizeList, Float32, Int32, Schema, Table, Utf8, makeData, makeVector, vectorFromArray } from 'apache-arrow';
-import type { DocumentScope, VectorHit, VectorPoint, VectorQuery } from './vector-store.js';
+import type { DocumentScope, VectorHit, VectorPoint, VectorQuery, VersionRange, VersionScope } from './vector-store.js';
 
 /** What a file system takes, less the `.lance` of the directory. */
 const MAX_TABLE_NAME = 200;
@@ -65,8 +65,15 @@ export function whereTenant(tenantId: string): string {
   return `tenant_id = ${quote(tenantId)}`;
 }
 
-export function whereDocument({ tenantId, documentId }: DocumentScope): string {
-  return `${whereTenant(tenantId)} AND document_id = ${quote(documentId)}`;
+export function whereDocument({ tenantId, documentId }: DocumentScope, { upTo, except = [] }: VersionRange = {}): string {
+  const parts = [whereTenant(tenantId), `document_id = ${quote(documentId)}`];
+  if (upTo !== undefined) parts.push(`version <= ${integer(upTo)}`);
+  if (except.length > 0) parts.push(`version NOT IN (${except.map(integer).join(', ')})`);
+  return parts.join(' AND ');
+}
+
+export function whereVersion(scope: VersionScope): string {
+  return `${whereDocument(scope)} AND version = ${integer(scope.version)}`;
 }
 
 export function whereQuery({ tenantId, documentIds, excludeDocumentIds }: VectorQuery): string {
@@ -84,4 +91,9 @@ export function tableName(collection: string): string {
 
 function quote(value: string): string {
   return `'${value.replaceAll("'", "''")}'`;
+}
+
+function integer(value: number): string {
+  if (!Number.isSafeInteger(value)) throw new TypeError('a version is a whole number');
+  return String(value);
 }

@@ -1,15 +1,16 @@
-import { mkdir } from 'node:fs/promises';
+import { access, constants, mkdir } from 'node:fs/promises';
+import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, FtsOptions, Table } from '@lancedb/lancedb';
 import { KeyedMutex } from './keyed-mutex.js';
 import { isConflict, isNotFound } from './lancedb.errors.js';
-import { dimensionsOf, schemaOf, tableName, toArrow, toHit, whereDocument, whereQuery, whereTenant } from './lancedb.rows.js';
+import { dimensionsOf, schemaOf, tableName, toArrow, toHit, whereDocument, whereQuery, whereTenant, whereVersion } from './lancedb.rows.js';
 import type { Row } from './lancedb.rows.js';
 import { fuse, inOrder } from './ranking.js';
 import { checkCollectionName, checkCollectionPrefix, checkPoints, checkVector } from './vector-checks.js';
 import { CollectionMissing, VectorDimensionMismatch } from './vector-store.errors.js';
 import { VectorStore } from './vector-store.js';
-import type { DocumentScope, VectorHit, VectorPoint, VectorQuery } from './vector-store.js';
+import type { DocumentScope, VectorHit, VectorPoint, VectorQuery, VersionRange, VersionScope } from './vector-store.js';
 
 type LanceDb = typeof import('@lancedb/lancedb');
 
@@ -51,7 +52,7 @@ export class LanceDbStore extends VectorStore {
     private readonly lancedb: LanceDb,
     private readonly connection: Connection,
     private readonly logger: LanceDbOptions['logger'],
-    options: LanceDbOptions,
+    private readonly options: LanceDbOptions,
   ) {
     super();
     this.writesPerMaintenance = options.writesPerMaintenance ?? 20;
@@ -94,20 +95,20 @@ export class LanceDbStore extends VectorStore {
     return tables.length;
   }
 
-  override async replaceDocument(collection: string, document: DocumentScope, points: readonly VectorPoint[]): Promise<void> {
+  override async replaceDocument(collection: string, version: VersionScope, points: readonly VectorPoint[]): Promise<void> {
     const written = await this.onTable(collection, false, async (table) => {
       const dimensions = dimensionsOf(await table.schema());
-      checkPoints(document, points, dimensions);
-      await this.write(collection, () => this.replace(table, document, points, dimensions));
+      checkPoints(version, points, dimensions);
+      await this.write(collection, () => this.replace(table, version, points, dimensions));
       return true;
     });
     if (!written) throw new CollectionMissing(collection);
     this.countWrite(collection);
   }
 
-  override async deleteDocument(collection: string, document: DocumentScope): Promise<void> {
+  override async deleteDocument(collection: string, document: DocumentScope, versions: VersionRange = {}): Promise<void> {
     await this.onTable(collection, undefined, async (table) => {
-      await this.write(collection, () => table.delete(whereDocument(document)));
+      await this.write(collection, () => table.delete(whereDocument(document, versions)));
       this.countWrite(collection);
     });
   }
@@ -131,6 +132,8 @@ export class LanceDbStore extends VectorStore {
 
   override async ping(): Promise<{ latencyMs: number }> {
     const start = performance.now();
+    // By itself LanceDB finds no tables where there is no directory. The separator at the end asks for one.
+    await access(`${this.options.directory}${path.sep}`, constants.R_OK | constants.W_OK);
     await this.connection.tableNames({ limit: 1 });
     return { latencyMs: performance.now() - start };
   }
@@ -160,22 +163,39 @@ export class LanceDbStore extends VectorStore {
 
   private async replace(
     table: Table,
-    document: DocumentScope,
+    version: VersionScope,
     points: readonly VectorPoint[],
     dimensions: number,
   ): Promise<void> {
-    const where = whereDocument(document);
+    const where = whereVersion(version);
     if (points.length === 0) return void (await table.delete(where));
     await this.ensureIndexes(table);
     const rows = toArrow(points, dimensions);
     // A merge reads the keys of the whole table (0.2 s at 60,000 rows), and most documents are new.
-    if ((await table.countRows(where)) === 0) return void (await table.add(rows));
-    await table
-      .mergeInsert(['tenant_id', 'document_id', 'id'])
-      .whenMatchedUpdateAll()
-      .whenNotMatchedInsertAll()
-      .whenNotMatchedBySourceDelete({ where })
-      .execute(rows);
+    if ((await table.countRows(where)) === 0) await table.add(rows);
+    else {
+      await table
+        .mergeInsert(['tenant_id', 'document_id', 'id'])
+        .whenMatchedUpdateAll()
+        .whenNotMatchedInsertAll()
+        .whenNotMatchedBySourceDelete({ where })
+        .execute(rows);
+    }
+    await this.removeTwins(table, where, points.length);
+  }
+
+  /**
+   * Two additions are no conflict to LanceDB: a worker that was stopped while it added, and whose job another one did meanwhile, adds all of it
+   * a second time. The later of the two sees both. Numbers of rows change when the table is tidied up, and are then asked for again.
+   */
+  private async removeTwins(table: Table, where: string, expected: number): Promise<void> {
+    while ((await table.countRows(where)) > expected) {
+      const rows: { id: string; _rowid: bigint }[] = await table.query().where(where).withRowId().select(['id']).toArray();
+      const kept = new Set<string>();
+      const twins = rows.toSorted((a, b) => (a._rowid < b._rowid ? -1 : 1)).filter(({ id }) => kept.size === kept.add(id).size);
+      if (twins.length === 0) return;
+      await table.delete(`_rowid IN (${twins.map((twin) => twin._rowid).join(', ')})`);
+    }
   }
 
   private async nearest(table: Table, query: VectorQuery, limit: number): Promise<VectorHit[]> {

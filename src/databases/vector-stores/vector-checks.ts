@@ -1,5 +1,5 @@
 import { InvalidCollectionName, InvalidPoints, VectorDimensionMismatch } from './vector-store.errors.js';
-import type { DocumentScope, VectorPoint } from './vector-store.js';
+import type { VectorPoint, VersionScope } from './vector-store.js';
 
 /** @throws InvalidCollectionName */
 export function checkCollectionName(name: string): void {
@@ -13,14 +13,14 @@ export function checkCollectionPrefix(prefix: string): void {
 
 /**
  * What every adapter checks before a write.
- * @throws InvalidPoints for a foreign tenant or document, a repeated id, a number that is not finite;
+ * @throws InvalidPoints for another tenant, document or version, a repeated id, a number that is not finite;
  * VectorDimensionMismatch
  */
-export function checkPoints(document: DocumentScope, points: readonly VectorPoint[], dimensions: number): void {
+export function checkPoints(scope: VersionScope, points: readonly VectorPoint[], dimensions: number): void {
   const ids = new Set<string>();
   for (const point of points) {
-    if (point.tenantId !== document.tenantId || point.documentId !== document.documentId) {
-      throw new InvalidPoints('A point belongs to another tenant or document than the one that is replaced.');
+    if (point.tenantId !== scope.tenantId || point.documentId !== scope.documentId || point.version !== scope.version) {
+      throw new InvalidPoints('A point belongs to another tenant, document or version than the one that is replaced.');
     }
     if (ids.has(point.id)) throw new InvalidPoints(`The point ${point.id} occurs twice.`);
     ids.add(point.id);

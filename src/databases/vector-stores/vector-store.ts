@@ -19,6 +19,18 @@ export interface DocumentScope {
   documentId: string;
 }
 
+/** All points of one version of a document. */
+export interface VersionScope extends DocumentScope {
+  version: number;
+}
+
+/** Which versions; without either, all. */
+export interface VersionRange {
+  /** Only these and those before: what was begun later is not touched. */
+  upTo?: number;
+  except?: readonly number[];
+}
+
 export interface VectorQuery {
   /** Obligatory: a collection holds one tenant by design, and the filter holds even when that fails. */
   tenantId: string;
@@ -48,8 +60,8 @@ export interface VectorHit {
  * Where the vectors of a database live; its own injection token. An adapter keeps these promises, which
  * `test/databases/vector-store.contract.spec.ts` checks on each of them:
  * writes are seen by every later search, also of other processes; a refused write changes nothing; results are in a
- * fixed order, by score and then by id. It need not stand two writers of the same document at once: the job queue
- * runs one at a time.
+ * fixed order, by score and then by id. Two writers of the same points at once, of which one lost its job and does not
+ * know it yet, leave each point once.
  */
 export abstract class VectorStore {
   /**
@@ -68,13 +80,14 @@ export abstract class VectorStore {
   abstract dropCollections(prefix: string): Promise<number>;
 
   /**
-   * Makes `points` the whole of the document in one step: a search sees all of the old points or all of the new.
+   * Makes `points` the whole of this version of the document in one step: a search sees all of what it had before or all of these. Other
+   * versions stay as they are.
    * @throws InvalidPoints, VectorDimensionMismatch, CollectionMissing, all before anything is written
    */
-  abstract replaceDocument(collection: string, document: DocumentScope, points: readonly VectorPoint[]): Promise<void>;
+  abstract replaceDocument(collection: string, version: VersionScope, points: readonly VectorPoint[]): Promise<void>;
 
-  /** A document or collection that does not exist is fine. */
-  abstract deleteDocument(collection: string, document: DocumentScope): Promise<void>;
+  /** A document, version or collection that does not exist is fine. */
+  abstract deleteDocument(collection: string, document: DocumentScope, versions?: VersionRange): Promise<void>;
 
   /**
    * @returns at most `limit` hits, best first; none when the collection does not exist

@@ -4,6 +4,7 @@ import { PageInfoDto, PageQueryDto } from '../../common/pagination.js';
 import { Omittable } from '../../common/validation.js';
 import { DOCUMENT_STATES, type DocumentState, type ProcessingError } from '../document.entity.js';
 import type { DocumentWithCollection } from '../documents.repository.js';
+import { CHUNKING_STRATEGIES, type ChunkingStrategy } from '../ingestion/chunking/chunking.js';
 import { DOCUMENT_TYPES, type DocumentType } from '../ingestion/media-type.js';
 
 const TYPES = Object.keys(DOCUMENT_TYPES) as DocumentType[];
@@ -29,6 +30,12 @@ export class DocumentDto {
   version: number;
   /** How many pieces it was cut into. */
   chunks: number;
+  /** Characters in a chunk, at most. */
+  chunk_size: number;
+  /** Characters that neighbouring chunks share, at most. */
+  chunk_overlap: number;
+  @ApiProperty({ enum: CHUNKING_STRATEGIES })
+  chunking_strategy: ChunkingStrategy;
   quality: number | null;
   size_bytes: number;
   /** SHA-256 of the original, hexadecimal. */
@@ -59,6 +66,9 @@ export class DocumentDto {
       state: document.state,
       version: document.version,
       chunks: document.chunkCount,
+      chunk_size: document.chunkSize,
+      chunk_overlap: document.chunkOverlap,
+      chunking_strategy: document.chunkingStrategy,
       quality: document.quality,
       size_bytes: document.sizeBytes,
       content_checksum: document.contentChecksum,

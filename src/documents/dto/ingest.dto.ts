@@ -1,7 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsIn, IsInt, IsObject, IsString, IsUUID, Length, Matches, Max, MaxLength, Min } from 'class-validator';
-import { isNestedDeeperThan, MAX_DEPTH, NumberFromText, Omittable } from '../../common/validation.js';
+import { IsBoolean, IsIn, IsObject, IsString, IsUUID, Length, Matches, MaxLength, ValidateBy } from 'class-validator';
+import { FlagFromText, isNestedDeeperThan, MAX_DEPTH, Omittable } from '../../common/validation.js';
+import { ChunkingOptionsDto } from './chunking-options.dto.js';
 
 /** A multipart field is text: the JSON in it is read here, and what is not JSON, or too deep, is refused by the next check. */
 function parseJson({ obj, key }: { obj: Record<string, unknown>; key: string }): unknown {
@@ -16,8 +17,19 @@ function parseJson({ obj, key }: { obj: Record<string, unknown>; key: string }):
   }
 }
 
+/** The document to replace cannot be named without the wish to replace. */
+function OnlyWhenReplacing(): PropertyDecorator {
+  return ValidateBy({
+    name: 'onlyWhenReplacing',
+    validator: {
+      validate: (_, args) => (args?.object as IngestOneDto | undefined)?.replace_existing === true,
+      defaultMessage: () => '$property is taken only with replace_existing',
+    },
+  });
+}
+
 /** Where a document goes and how it is cut. */
-class IngestOptionsDto {
+export class IngestOptionsDto extends ChunkingOptionsDto {
   /** The database by id; otherwise by `database`, otherwise the tenant's default one, otherwise your own. */
   @ApiPropertyOptional({ format: 'uuid' })
   @Omittable()
@@ -39,26 +51,27 @@ class IngestOptionsDto {
   @IsObject()
   metadata?: Record<string, unknown>;
 
-  /** Characters in a chunk, at most. Default: the tenant's `default_chunk_size`. */
-  @ApiPropertyOptional({ minimum: 100, maximum: 16_000, example: 2000 })
-  @Omittable()
-  @NumberFromText()
-  @IsInt()
-  @Min(100)
-  @Max(16_000)
-  chunk_size?: number;
-
-  /** Characters that neighbouring chunks share, at most. Default: the tenant's `default_chunk_overlap`. */
-  @ApiPropertyOptional({ minimum: 0, maximum: 4000, example: 200 })
-  @Omittable()
-  @NumberFromText()
-  @IsInt()
-  @Min(0)
-  @Max(4000)
-  chunk_overlap?: number;
+  /**
+   * Makes this the next version of the document named by `document_id`, or else of the one with the same name in the database; without one, a
+   * new document. The old version is served until the new one is whole. Metadata that is not sent stay as they are.
+   */
+  @ApiPropertyOptional({ default: false, example: false })
+  @FlagFromText()
+  @IsBoolean()
+  replace_existing: boolean = false;
 }
 
-export class IngestFileDto extends IngestOptionsDto {
+/** The same of one document, which can be named. */
+class IngestOneDto extends IngestOptionsDto {
+  /** The document to replace; only with `replace_existing`. */
+  @ApiPropertyOptional({ format: 'uuid' })
+  @Omittable()
+  @IsUUID()
+  @OnlyWhenReplacing()
+  document_id?: string;
+}
+
+export class IngestFileDto extends IngestOneDto {
   /**
    * Default: the file's own title, or its name.
    * @example 'A first document'
@@ -71,13 +84,13 @@ export class IngestFileDto extends IngestOptionsDto {
 
 /** The multipart form, as the documentation shows it. */
 export class IngestFileFormDto extends IngestFileDto {
-  @ApiProperty({ type: 'string', format: 'binary', description: 'PDF, DOCX, HTML, Markdown or plain text' })
+  @ApiProperty({ type: 'string', format: 'binary', description: 'PDF, DOCX, PPTX, XLSX, HTML, Markdown, plain text, CSV, TSV, JSON, JSON Lines, EPUB, ODT or RTF' })
   file: unknown;
 }
 
 export const TEXT_TYPES = ['text/markdown', 'text/plain'] as const;
 
-export class IngestTextDto extends IngestOptionsDto {
+export class IngestTextDto extends IngestOneDto {
   /** @example 'Minutes of the board' */
   @IsString()
   @Length(1, 500)
@@ -94,6 +107,28 @@ export class IngestTextDto extends IngestOptionsDto {
   content_type: (typeof TEXT_TYPES)[number] = 'text/markdown';
 }
 
+/** An absolute URL; whether it may be used is told by trying. */
+export function IsAbsoluteUrl(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isAbsoluteUrl',
+    validator: {
+      validate: (value: unknown) => typeof value === 'string' && value.length <= 2048 && URL.canParse(value),
+      defaultMessage: () => '$property must be an absolute http or https URL of at most 2048 characters',
+    },
+  });
+}
+
+export class IngestUrlDto extends IngestFileDto {
+  /**
+   * What a GET of it answers becomes the document: a page, or a file of a type that can be sent as one. Of a page only the main content is read.
+   * @example 'https://www.rfc-editor.org/rfc/rfc9457.html'
+   */
+  @IsAbsoluteUrl()
+  url: string;
+}
+/** Only a hint for people: what one worker was seen to read in a second, rounded down. */
+const BYTES_PER_SECOND = 200_000;
+
 export class AcceptedDto {
   /** The job's id: poll `/api/v1/status/{task_id}`. */
   @ApiProperty({ format: 'uuid' })
@@ -105,4 +140,14 @@ export class AcceptedDto {
   message: string;
   /** Seconds, guessed from the size. */
   estimated_time: number;
+
+  static from(jobId: string, documentId: string, sizeBytes: number): AcceptedDto {
+    return {
+      task_id: jobId,
+      document_id: documentId,
+      status: 'pending',
+      message: 'Accepted. Poll /api/v1/status/{task_id} until it is completed.',
+      estimated_time: 1 + Math.ceil(sizeBytes / BYTES_PER_SECOND),
+    };
+  }
 }

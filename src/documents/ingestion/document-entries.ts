@@ -1,64 +1,71 @@
 import { Injectable } from '@nestjs/common';
-import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../../common/principal.js';
 import { DatabaseNotFound } from '../../databases/databases.errors.js';
-import { DatabasesService, type DatabaseReference } from '../../databases/databases.service.js';
+import type { JobPriority } from '../../jobs/job.entity.js';
 import { JobsService } from '../../jobs/jobs.service.js';
 import { violates } from '../../persistence/postgres-errors.js';
 import { Transactions, type TenantTx } from '../../persistence/transactions.js';
-import { DocumentCharges } from '../document-charges.js';
-import { DuplicateDocument } from '../documents.errors.js';
-import { DocumentsRepository, type NewDocument } from '../documents.repository.js';
+import { DocumentChanged } from '../documents.errors.js';
+import { DocumentRevisions, type RevisionFacts } from '../versions/document-revisions.js';
+import { ReplacementTargets, type ReplacementRequest } from '../versions/replacement-targets.js';
 import { IngestHandler } from './ingest.handler.js';
 
-export type DocumentFields = Omit<NewDocument, 'databaseId' | 'jobId' | 'userId'>;
+/** A file in its lasting place, and what is to become of it. */
+export interface Upload extends RevisionFacts {
+  /** Of the document it replaces, or of a new one. */
+  documentId: string;
+  jobId: string;
+  title: string;
+  isReplacement: boolean;
+  priority: JobPriority;
+}
 
-/** Enters a stored file as a document with its job and its charge, all in one transaction. */
+/** Enters a stored file as a document, or the next version of one, with its job and its charge, all in one transaction. */
 @Injectable()
 export class DocumentEntries {
   constructor(
     private readonly transactions: Transactions,
-    private readonly documents: DocumentsRepository,
-    private readonly databases: DatabasesService,
+    private readonly targets: ReplacementTargets,
+    private readonly revisions: DocumentRevisions,
     private readonly jobs: JobsService,
-    private readonly charges: DocumentCharges,
     private readonly handler: IngestHandler,
   ) {}
 
+  /** Refuses early what could not be entered later; a lower limit or a larger use meanwhile is found when it is. @throws QuotaExceeded */
+  requireRoom(principal: Principal, sizeBytes: number): Promise<void> {
+    return this.transactions.forTenant(principal.tenantId, (tx) => this.revisions.requireRoom(tx, sizeBytes));
+  }
+
   /**
-   * @returns the job's id
-   * @throws DatabaseNotFound, DuplicateDocument, QuotaExceeded; nothing is entered
+   * The document that a file of this name would replace; null when it becomes a new one.
+   * @throws DatabaseNotFound, DocumentNotFound
    */
-  async enter(principal: Principal, reference: DatabaseReference, fields: DocumentFields): Promise<string> {
+  async findReplaced(principal: Principal, request: ReplacementRequest, name: string): Promise<string | null> {
+    const { replaced } = await this.transactions.forTenant(principal.tenantId, (tx) => this.targets.find(tx, principal, request, name));
+    return replaced?.id ?? null;
+  }
+
+  /**
+   * @throws DatabaseNotFound, DocumentNotFound, DuplicateDocument, IllegalTransition, QuotaExceeded; DocumentChanged when another document is to
+   * be replaced than the one the file was kept for. Nothing is entered then.
+   */
+  async enter(principal: Principal, request: ReplacementRequest, upload: Upload): Promise<void> {
     try {
-      return await this.transactions.forTenant(principal.tenantId, (tx) => this.insert(tx, principal, reference, fields));
+      await this.transactions.forTenant(principal.tenantId, (tx) => this.enterIn(tx, principal, request, upload));
     } catch (error) {
       // The database was deleted while the file arrived.
-      if (violates(error, 'documents_database')) throw new DatabaseNotFound();
-      throw violates(error, 'documents_content') ? await this.duplicateOf(principal, reference, fields.contentChecksum) : error;
+      throw violates(error, 'documents_database') ? new DatabaseNotFound() : error;
     }
   }
 
-  /** Refuses early what could not be entered later; a lower limit or a larger use meanwhile is found when it is. @throws QuotaExceeded */
-  requireRoom(principal: Principal, sizeBytes: number): Promise<void> {
-    return this.transactions.forTenant(principal.tenantId, (tx) => this.charges.requireRoom(tx, sizeBytes));
-  }
-
-  private async insert(tx: TenantTx, principal: Principal, reference: DatabaseReference, fields: DocumentFields): Promise<string> {
-    const database = await this.databases.resolve(tx, principal, reference);
-    const jobId = uuidv7();
-    await this.documents.insert(tx, { ...fields, userId: principal.userId, databaseId: database.id, jobId });
-    await this.jobs.enqueue(tx, this.handler, { id: jobId, userId: principal.userId, documentId: fields.id });
-    await this.charges.take(tx, fields.sizeBytes);
-    return jobId;
-  }
-
-  /** In a transaction of its own, because the violated index ended the one that met it. */
-  private async duplicateOf(principal: Principal, reference: DatabaseReference, checksum: string): Promise<DuplicateDocument> {
-    const twin = await this.transactions.forTenant(principal.tenantId, async (tx) => {
-      const database = await this.databases.resolve(tx, principal, reference);
-      return this.documents.findByContent(tx, database.id, checksum);
-    });
-    return new DuplicateDocument(twin?.id ?? null);
+  private async enterIn(tx: TenantTx, principal: Principal, request: ReplacementRequest, upload: Upload): Promise<void> {
+    const { jobId, documentId, isReplacement, priority, ...facts } = upload;
+    const { userId } = principal;
+    const { database, replaced } = await this.targets.findForUpdate(tx, principal, request, facts.name);
+    await this.jobs.enqueue(tx, this.handler, { id: jobId, userId, documentId }, { priority });
+    if (replaced) await this.revisions.begin(tx, replaced.id, database.collectionName, jobId, () => facts);
+    else if (!isReplacement) await this.revisions.create(tx, { ...facts, id: documentId, jobId, userId, databaseId: database.id, metadata: facts.metadata ?? {} });
+    // Told last: what is worked on says so first.
+    if (isReplacement !== (replaced !== null) || (replaced && replaced.id !== documentId)) throw new DocumentChanged();
   }
 }

@@ -1,31 +1,29 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { EmbeddingModelChanged } from '../../databases/databases.errors.js';
 import { pointId } from '../../databases/vector-stores/point-id.js';
-import { VectorStore, type VectorPoint } from '../../databases/vector-stores/vector-store.js';
-import { Embedder, EmbeddingFailed } from '../../embeddings/embedder.js';
+import { VectorStore, type VectorPoint, type VersionScope } from '../../databases/vector-stores/vector-store.js';
+import { EmbeddingFailed } from '../../embeddings/embedder.js';
 import type { JobHandler, JobLease, JobRun } from '../../jobs/job-handler.js';
 import type { JobError } from '../../jobs/job.entity.js';
 import { JobFailure, LeaseLost } from '../../jobs/jobs.errors.js';
 import type { TenantTx } from '../../persistence/transactions.js';
 import { QuotaExceeded } from '../../tenancy/tenancy.errors.js';
 import type { IdentifiedChunk } from '../chunks.repository.js';
-import type { DocumentEntity } from '../document.entity.js';
+import type { DocumentRevision } from '../document.entity.js';
 import { PurgeHandler } from '../purge.handler.js';
 import { BlobStore } from '../storage/blob-store.js';
+import { textKey } from '../versions/blob-keys.js';
+import { cutInTurns } from './chunking/cut-in-turns.js';
 import type { ExtractedDocument } from './extracted-document.js';
 import { Extraction } from './extraction.js';
+import { DocumentEmbedding } from './document-embedding.js';
 import { ExtractionFailed } from './extraction-failed.js';
 import { IngestionsService, type IngestionSubject } from './ingestions.service.js';
 
-/** Texts embedded between two reports of progress. */
-const BATCH = 64;
-/** Chunks cut before other work, such as the queue's heartbeat, gets its turn. */
-const CHUNKS_PER_TURN = 100;
-
 /** Errors of the stages as reasons the document's owner can read; whatever is not known is worth another attempt. */
 function asJobFailure(error: unknown): unknown {
-  if (error instanceof ExtractionFailed || error instanceof EmbeddingFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error });
+  if (error instanceof ExtractionFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error });
+  if (error instanceof EmbeddingFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error, retryAfterSeconds: error.retryAfterSeconds });
   if (error instanceof QuotaExceeded || error instanceof EmbeddingModelChanged) return new JobFailure(error.code, error.message, true, { cause: error });
   return error;
 }
@@ -40,7 +38,7 @@ export class IngestHandler implements JobHandler {
     private readonly ingestions: IngestionsService,
     private readonly blobs: BlobStore,
     private readonly extraction: Extraction,
-    private readonly embedder: Embedder,
+    private readonly embedding: DocumentEmbedding,
     private readonly store: VectorStore,
     private readonly purge: PurgeHandler,
   ) {}
@@ -50,15 +48,15 @@ export class IngestHandler implements JobHandler {
     try {
       await this.ingest(run, subject);
     } catch (error) {
-      // The document was deleted while we worked on it, perhaps with its whole tenant: what we stored since then must go again.
-      if (error instanceof LeaseLost) await this.clear(run.lease, subject.database.collectionName);
+      await this.clear(run.lease, subject, error);
       throw asJobFailure(error);
     }
   }
 
-  private async clear({ tenantId, documentId }: JobLease, collection: string): Promise<void> {
-    await this.purge.removeVectors({ tenantId, documentId }, collection);
-    await this.ingestions.dropUnlessUsed(tenantId, collection);
+  /** The version may have ended while we worked on it, and its document been deleted, perhaps with its whole tenant: what we stored since then must go again. */
+  private async clear({ tenantId, documentId }: JobLease, { revision, database }: IngestionSubject, error: unknown): Promise<void> {
+    await this.purge.clear({ tenantId, documentId }, database.collectionName, revision.version);
+    if (error instanceof LeaseLost) await this.ingestions.dropUnlessUsed(tenantId, database.collectionName);
   }
 
   private async start(lease: JobLease): Promise<IngestionSubject> {
@@ -73,65 +71,47 @@ export class IngestHandler implements JobHandler {
     return this.ingestions.letGo(tx, lease);
   }
 
-  async giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<void> {
-    const collection = await this.ingestions.giveUp(tx, lease, error, stage);
-    if (collection === null) return;
-    await this.purge.schedule(tx, lease.documentId, collection);
-    await this.purge.scheduleExpiry(tx, lease.documentId, collection);
+  giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<void> {
+    return this.ingestions.giveUp(tx, lease, error, stage);
   }
 
-  private async ingest(run: JobRun, { document, database }: IngestionSubject): Promise<void> {
+  retry(tx: TenantTx, lease: JobLease): Promise<void> {
+    return this.ingestions.retry(tx, lease);
+  }
+
+  private async ingest(run: JobRun, subject: IngestionSubject): Promise<void> {
+    const { documentId, database, revision } = subject;
+    const { tenantId } = run.lease;
     await run.report(5, 'extracting');
-    const extracted = await this.extraction.extract(this.blobs.pathOf(document.blobKey), { fileName: document.name, type: document.type }, run.signal);
+    const { name: fileName, type, sourceUrl } = revision;
+    const extracted = await this.extraction.extract(this.blobs.pathOf(revision.blobKey), { fileName, type, owner: tenantId, mainContentOnly: sourceUrl !== null }, run.signal);
     await run.report(30, 'chunking');
-    const chunks = await this.cut(extracted, document, run.signal);
-    await this.ingestions.reserve(run.lease, chunks.length);
-    const vectors = await this.embed(chunks, run);
+    const chunks = await this.cut(extracted, subject, run.signal);
+    await this.ingestions.reserve(run.lease, subject, chunks.length);
+    const texts = chunks.map(({ text }) => text);
+    const vectors = await this.embedding.embed(texts, run, (done) => run.report(40 + 50 * done, 'embedding'));
     await run.report(90, 'storing');
+    await this.blobs.write(textKey(tenantId, documentId, revision.version), extracted.text);
     await this.store.ensureCollection(database.collectionName, { dimensions: database.dimensions });
-    await this.store.replaceDocument(database.collectionName, { tenantId: document.tenantId, documentId: document.id }, toPoints(document, chunks, vectors));
-    await this.ingestions.complete(run.lease, document, titleOf(document, extracted), chunks);
+    // What comes next cannot be stopped half-way.
+    run.signal.throwIfAborted();
+    const scope = { tenantId, documentId, version: revision.version };
+    await this.store.replaceDocument(database.collectionName, scope, toPoints(scope, chunks, vectors));
+    await this.ingestions.complete(run.lease, { ...subject, revision: { ...revision, title: titleOf(revision, extracted) } }, chunks);
   }
 
-  private async cut(extracted: ExtractedDocument, document: DocumentEntity, signal: AbortSignal): Promise<IdentifiedChunk[]> {
-    // Its table of tokens takes a quarter of a second to load, which a start need not wait for.
-    const { chunks: cut } = await import('./chunker.js');
-    const options = { chunkSize: document.chunkSize, chunkOverlap: document.chunkOverlap, maxTokens: this.embedder.maxInputTokens };
-    const chunks: IdentifiedChunk[] = [];
-    for (const chunk of cut(extracted, options)) {
-      chunks.push({ ...chunk, id: pointId(document.id, document.version, chunk.index) });
-      if (chunks.length % CHUNKS_PER_TURN === 0) {
-        await nextTurn();
-        signal.throwIfAborted();
-      }
-    }
-    return chunks;
-  }
-
-  private async embed(chunks: readonly IdentifiedChunk[], run: JobRun): Promise<Float32Array[]> {
-    const vectors: Float32Array[] = [];
-    for (let from = 0; from < chunks.length; from += BATCH) {
-      await run.report(40 + (50 * from) / chunks.length, 'embedding');
-      const texts = chunks.slice(from, from + BATCH).map((chunk) => chunk.text);
-      vectors.push(...(await this.embedder.embedDocuments(texts, run.signal)));
-    }
-    return vectors;
+  private async cut(extracted: ExtractedDocument, { documentId, revision }: IngestionSubject, signal: AbortSignal): Promise<IdentifiedChunk[]> {
+    const { version, chunkSize, chunkOverlap, chunkingStrategy } = revision;
+    const chunks = await cutInTurns(extracted, { chunkSize, chunkOverlap, chunkingStrategy, maxTokens: this.embedding.maxInputTokens }, signal);
+    return chunks.map((chunk) => ({ ...chunk, id: pointId(documentId, version, chunk.index) }));
   }
 }
 
-function titleOf(document: DocumentEntity, extracted: ExtractedDocument): string {
+function titleOf({ title, name }: DocumentRevision, extracted: ExtractedDocument): string | null {
   // A title that the sender chose differs from the file name it would otherwise have.
-  return document.title === document.name ? (extracted.title ?? document.title) : document.title;
+  return title === name ? (extracted.title ?? title) : title;
 }
 
-function toPoints(document: DocumentEntity, chunks: readonly IdentifiedChunk[], vectors: readonly Float32Array[]): VectorPoint[] {
-  return chunks.map((chunk, at) => ({
-    id: chunk.id,
-    vector: vectors[at]!,
-    text: chunk.text,
-    tenantId: document.tenantId,
-    documentId: document.id,
-    version: document.version,
-    index: chunk.index,
-  }));
+function toPoints(scope: VersionScope, chunks: readonly IdentifiedChunk[], vectors: readonly Float32Array[]): VectorPoint[] {
+  return chunks.map(({ id, text, index }, at) => ({ ...scope, id, vector: vectors[at]!, text, index }));
 }

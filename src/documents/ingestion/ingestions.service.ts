@@ -3,16 +3,19 @@ import type { DatabaseEntity } from '../../databases/database.entity.js';
 import { DatabasesService } from '../../databases/databases.service.js';
 import type { JobError } from '../../jobs/job.entity.js';
 import type { JobLease } from '../../jobs/job-handler.js';
-import { LeaseLost } from '../../jobs/jobs.errors.js';
+import { JobOutdated, LeaseLost } from '../../jobs/jobs.errors.js';
 import { JobsService } from '../../jobs/jobs.service.js';
 import { Transactions, type TenantTx } from '../../persistence/transactions.js';
-import { DocumentCharges } from '../document-charges.js';
-import { ChunksRepository, type IdentifiedChunk } from '../chunks.repository.js';
-import type { DocumentEntity } from '../document.entity.js';
-import { DocumentsRepository } from '../documents.repository.js';
+import type { IdentifiedChunk } from '../chunks.repository.js';
+import type { DocumentEntity, DocumentRevision } from '../document.entity.js';
+import { DocumentRevisions, sameFile } from '../versions/document-revisions.js';
+import { RevisionSteps } from '../versions/revision-steps.js';
+import { revisionOf } from '../versions/transitions.js';
 
 export interface IngestionSubject {
-  document: DocumentEntity;
+  documentId: string;
+  /** What is being made. */
+  revision: DocumentRevision;
   database: DatabaseEntity;
 }
 
@@ -21,43 +24,37 @@ export interface IngestionSubject {
 export class IngestionsService {
   constructor(
     private readonly transactions: Transactions,
-    private readonly documents: DocumentsRepository,
-    private readonly chunks: ChunksRepository,
     private readonly databases: DatabasesService,
     private readonly jobs: JobsService,
-    private readonly charges: DocumentCharges,
+    private readonly steps: RevisionSteps,
+    private readonly revisions: DocumentRevisions,
   ) {}
 
   start(lease: JobLease): Promise<IngestionSubject> {
     return this.transactions.forTenant(lease.tenantId, async (tx) => {
-      if (!(await this.documents.startIngesting(tx, lease.documentId, lease.id))) throw new LeaseLost();
-      const document = await this.documents.findById(tx, lease.documentId);
+      const document = await this.steps.hold(tx, lease);
       const database = document && (await this.databases.findById(tx, document.databaseId));
       if (!document || !database) throw new LeaseLost();
       this.databases.requireModel(database);
-      return { document, database };
+      await this.steps.start(tx, document);
+      return { documentId: document.id, revision: revisionOf(document), database };
     });
   }
 
   /** Holds room for the vectors before they are made, instead of what an earlier attempt held. @throws LeaseLost, QuotaExceeded */
-  reserve(lease: JobLease, points: number): Promise<void> {
+  reserve(lease: JobLease, { revision }: IngestionSubject, points: number): Promise<void> {
     return this.transactions.forTenant(lease.tenantId, async (tx) => {
       await this.jobs.hold(tx, lease);
-      const before = await this.documents.reservePoints(tx, lease.documentId, lease.id, points);
-      if (!before) throw new LeaseLost();
-      await this.charges.reservePoints(tx, before, points);
+      await this.steps.reserve(tx, await this.hold(tx, lease, revision), points);
     });
   }
 
   /** Everything a reader will see changes in this one transaction. @throws LeaseLost, QuotaExceeded */
-  complete(lease: JobLease, document: DocumentEntity, title: string, chunks: readonly IdentifiedChunk[]): Promise<void> {
+  complete(lease: JobLease, { documentId, revision, database }: IngestionSubject, chunks: readonly IdentifiedChunk[]): Promise<void> {
     return this.transactions.forTenant(lease.tenantId, async (tx) => {
-      const result = { document_id: document.id, version: document.version, chunks: chunks.length };
+      const result = { document_id: documentId, version: revision.version, chunks: chunks.length };
       await this.jobs.finish(tx, lease, `${chunks.length} chunks ingested`, result);
-      const before = await this.documents.completeIngesting(tx, document.id, lease.id, { chunkCount: chunks.length, title });
-      if (!before) throw new LeaseLost();
-      await this.chunks.replace(tx, document.id, document.version, chunks);
-      await this.charges.settlePoints(tx, before, chunks.length);
+      await this.steps.complete(tx, await this.hold(tx, lease, revision), revision, database.collectionName, chunks);
     });
   }
 
@@ -68,17 +65,31 @@ export class IngestionsService {
 
   /** An attempt that is made again later begins without a reservation: nobody knows when that will be. */
   async letGo(tx: TenantTx, lease: JobLease): Promise<void> {
-    const before = await this.documents.reservePoints(tx, lease.documentId, lease.id, 0);
-    if (before) await this.charges.releasePoints(tx, before);
+    const document = await this.steps.hold(tx, lease);
+    if (document) await this.steps.reserve(tx, document, 0);
   }
 
-  /** A failed document keeps its row and file, and costs nothing. Answers its collection, for whoever clears that. */
-  async giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<string | null> {
-    const before = await this.documents.failIngesting(tx, lease.documentId, lease.id, { code: error.code, message: error.message, stage });
-    if (!before) return null;
-    const document = await this.documents.findById(tx, lease.documentId);
+  /**
+   * A failed document waits once more, as a new version and charged anew. Of one that is served, the version that failed is not there any more.
+   * @throws JobOutdated, DuplicateDocument, QuotaExceeded
+   */
+  async retry(tx: TenantTx, lease: JobLease): Promise<void> {
+    const document = await this.steps.find(tx, lease.documentId);
     const database = document && (await this.databases.findById(tx, document.databaseId));
-    await this.charges.giveBack(tx, before);
-    return database?.collectionName ?? null;
+    if (!document || !database || document.state !== 'FAILED' || document.jobId !== lease.id) throw new JobOutdated();
+    await this.revisions.begin(tx, document.id, database.collectionName, lease.id, (current) => sameFile(current, {}));
+  }
+
+  async giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<void> {
+    const document = await this.steps.hold(tx, lease);
+    const database = document && (await this.databases.findById(tx, document.databaseId));
+    if (document && database) await this.steps.fail(tx, document, database.collectionName, { code: error.code, message: error.message, stage });
+  }
+
+  /** While the document is worked on, its last version is the one being made. */
+  private async hold(tx: TenantTx, lease: JobLease, { version }: DocumentRevision): Promise<DocumentEntity> {
+    const document = await this.steps.hold(tx, lease);
+    if (!document || document.lastVersion !== version) throw new LeaseLost();
+    return document;
   }
 }

@@ -2,11 +2,14 @@ import { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../../common/principal.js';
+import type { JobPriority } from '../../jobs/job.entity.js';
 import { DatabaseUnavailable } from '../../persistence/postgres-errors.js';
 import type { IngestionSettings } from '../../tenancy/tenant-configuration.service.js';
-import { FileRefused, FileTypeNotAllowed, InvalidChunking } from '../documents.errors.js';
-import type { AcceptedDto, IngestFileDto, IngestTextDto } from '../dto/ingest.dto.js';
+import { FileRefused, FileTypeNotAllowed } from '../documents.errors.js';
+import { AcceptedDto, type IngestFileDto, type IngestTextDto } from '../dto/ingest.dto.js';
 import { BlobStore, type StagedBlob } from '../storage/blob-store.js';
+import { firstOriginalKey, laterOriginalKey } from '../versions/blob-keys.js';
+import { chunkingOf } from './chunking/requested-chunking.js';
 import { DocumentEntries } from './document-entries.js';
 import { ExtractionFailed } from './extraction-failed.js';
 import { displayName } from './file-name.js';
@@ -16,12 +19,12 @@ import { detectDocumentType, DOCUMENT_TYPES, SNIFF_BYTES, type Declaration, type
 export interface ReceivedFile {
   blob: StagedBlob;
   declared: Declaration;
+  /** Where it was fetched; of an upload there is none. */
+  sourceUrl?: string;
 }
 
-/** Only a hint for people: what one worker was seen to read in a second, rounded down. */
-const BYTES_PER_SECOND = 200_000;
-
-async function typeOf({ blob, declared }: ReceivedFile, { allowedFileTypes: allowed }: IngestionSettings): Promise<DocumentType> {
+/** @throws FileRefused, FileTypeNotAllowed */
+export async function typeOf({ blob, declared }: ReceivedFile, { allowedFileTypes: allowed }: IngestionSettings): Promise<DocumentType> {
   const type = await detectType(blob, declared);
   if (!allowed.includes('*') && !allowed.includes(type)) throw new FileTypeNotAllowed(type, allowed);
   return type;
@@ -34,12 +37,6 @@ async function detectType({ head }: StagedBlob, declared: Declaration): Promise<
     if (error instanceof ExtractionFailed) throw new FileRefused(error.code, error.message);
     throw error;
   }
-}
-
-function chunkingOf(dto: IngestFileDto | IngestTextDto, settings: IngestionSettings): { chunkSize: number; chunkOverlap: number } {
-  const { chunk_size: chunkSize = settings.chunkSize, chunk_overlap: chunkOverlap = settings.chunkOverlap } = dto;
-  if (chunkOverlap >= chunkSize) throw new InvalidChunking(chunkSize, chunkOverlap);
-  return { chunkSize, chunkOverlap };
 }
 
 /** Takes documents in: durable on disk first, then row, job and quota in one transaction, then 202. */
@@ -64,26 +61,34 @@ export class IntakeService {
     return this.blobs.discard(blob);
   }
 
-  async ingestText(principal: Principal, settings: IngestionSettings, dto: IngestTextDto): Promise<AcceptedDto> {
+  async ingestText(principal: Principal, settings: IngestionSettings, dto: IngestTextDto, priority: JobPriority = 'normal'): Promise<AcceptedDto> {
     const extension = dto.content_type === 'text/markdown' ? 'md' : 'txt';
     const blob = await this.receive(Readable.from([Buffer.from(dto.content, 'utf8')]), settings);
-    return this.accept(principal, settings, { blob, declared: { fileName: `${dto.title}.${extension}`, mediaType: dto.content_type } }, dto);
+    return this.accept(principal, settings, { blob, declared: { fileName: `${dto.title}.${extension}`, mediaType: dto.content_type } }, dto, priority);
   }
 
   /**
-   * The received file becomes a document, or is gone.
-   * @throws FileRefused, FileTypeNotAllowed, InvalidChunking, DatabaseNotFound, DuplicateDocument, QuotaExceeded
+   * The received file becomes a document or the next version of one, or is gone.
+   * @throws FileRefused, FileTypeNotAllowed, InvalidChunking, DatabaseNotFound, DocumentNotFound, DuplicateDocument, IllegalTransition, DocumentChanged, QuotaExceeded
    */
-  async accept(principal: Principal, settings: IngestionSettings, file: ReceivedFile, dto: IngestFileDto | IngestTextDto): Promise<AcceptedDto> {
-    const documentId = uuidv7();
-    const blobKey = `${principal.tenantId}/${documentId}`;
+  async accept(principal: Principal, settings: IngestionSettings, file: ReceivedFile, dto: IngestFileDto | IngestTextDto, priority: JobPriority = 'normal'): Promise<AcceptedDto> {
+    const { tenantId } = principal;
+    const jobId = uuidv7();
+    let kept: string | null = null;
     try {
       const chunking = chunkingOf(dto, settings);
       const type = await typeOf(file, settings);
       const name = displayName(file.declared.fileName, `document.${DOCUMENT_TYPES[type].extensions[0]}`);
+      const replaced = dto.replace_existing ? await this.entries.findReplaced(principal, dto, name) : null;
+      const documentId = replaced ?? uuidv7();
+      const blobKey = replaced === null ? firstOriginalKey(tenantId, documentId) : laterOriginalKey(tenantId, documentId, jobId);
+      kept = blobKey;
       await this.blobs.keep(file.blob, blobKey);
-      const jobId = await this.entries.enter(principal, dto, {
-        id: documentId,
+      await this.entries.enter(principal, dto, {
+        documentId,
+        jobId,
+        isReplacement: replaced !== null,
+        priority,
         title: dto.title ?? name,
         name,
         type,
@@ -92,19 +97,14 @@ export class IntakeService {
         sizeBytes: file.blob.sizeBytes,
         contentChecksum: file.blob.sha256,
         blobKey,
-        metadata: dto.metadata ?? {},
+        metadata: dto.metadata ?? null,
+        sourceUrl: file.sourceUrl ?? null,
       });
-      return {
-        task_id: jobId,
-        document_id: documentId,
-        status: 'pending',
-        message: 'Accepted. Poll /api/v1/status/{task_id} until it is completed.',
-        estimated_time: 1 + Math.ceil(file.blob.sizeBytes / BYTES_PER_SECOND),
-      };
+      return AcceptedDto.from(jobId, documentId, file.blob.sizeBytes);
     } catch (error) {
       await this.blobs.discard(file.blob);
       // A connection lost while committing leaves it open whether the document exists: a file too many can be swept, a lost one not.
-      if (!(error instanceof DatabaseUnavailable)) await this.blobs.remove(blobKey);
+      if (kept !== null && !(error instanceof DatabaseUnavailable)) await this.blobs.remove(kept);
       throw error;
     }
   }

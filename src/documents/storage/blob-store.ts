@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream, type Dir } from 'node:fs';
-import { mkdir, open, opendir, readdir, rename, rm, rmdir, stat, statfs } from 'node:fs/promises';
+import { mkdir, open, opendir, readdir, rename, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -66,7 +66,7 @@ async function openIfThere(directory: string): Promise<Dir | null> {
 
 const isDiskFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes(errorCode(error));
 
-/** Original files on the file system: what it acknowledged survives a power cut. */
+/** Original files, and what was read in them, on the file system: what it acknowledged survives a power cut. */
 export class BlobStore {
   private constructor(
     private readonly root: string,
@@ -119,8 +119,20 @@ export class BlobStore {
     return { path: staged, sizeBytes, sha256: hash.digest('hex'), head: Buffer.concat(head) };
   }
 
+  /** Makes a text, in UTF-8, the whole of a file, in one step. Durable once this returns. @throws StorageFull; the file is then as it was */
+  async write(key: string, text: string): Promise<void> {
+    const staged = { path: path.join(this.incoming, uuidv7()) };
+    try {
+      await writeFile(staged.path, text, { flag: 'wx', mode: 0o600, flush: true });
+      await this.keep(staged, key);
+    } catch (error) {
+      await this.discard(staged);
+      throw isDiskFull(error) ? new StorageFull() : error;
+    }
+  }
+
   /** Gives the file its lasting place. Durable once this returns. @throws StorageFull */
-  async keep(staged: StagedBlob, key: string): Promise<void> {
+  async keep(staged: Pick<StagedBlob, 'path'>, key: string): Promise<void> {
     const target = this.pathOf(key);
     const directory = path.dirname(target);
     try {
@@ -132,7 +144,7 @@ export class BlobStore {
     }
   }
 
-  async discard(staged: StagedBlob): Promise<void> {
+  async discard(staged: Pick<StagedBlob, 'path'>): Promise<void> {
     await rm(staged.path, { force: true });
   }
 
@@ -148,7 +160,7 @@ export class BlobStore {
   }
 
   /** Again when the directory, empty until then, was removed in between. */
-  private async moveInto(directory: string, staged: StagedBlob, target: string): Promise<void> {
+  private async moveInto(directory: string, staged: Pick<StagedBlob, 'path'>, target: string): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       await mkdir(directory, { recursive: true });
       try {

@@ -1,0 +1,84 @@
+import { Injectable } from '@nestjs/common';
+import { v7 as uuidv7 } from 'uuid';
+import type { Principal } from '../../common/principal.js';
+import { DatabasesService } from '../../databases/databases.service.js';
+import { JobsService } from '../../jobs/jobs.service.js';
+import { Transactions, type TenantTx } from '../../persistence/transactions.js';
+import { DocumentChanged, DocumentNotFound } from '../documents.errors.js';
+import { DocumentsRepository, type DocumentWithCollection } from '../documents.repository.js';
+import { DocumentDto } from '../dto/document.dto.js';
+import { AcceptedDto } from '../dto/ingest.dto.js';
+import type { ReprocessDto } from '../dto/reprocess.dto.js';
+import { IngestHandler } from '../ingestion/ingest.handler.js';
+import { DocumentRevisions, sameFile } from './document-revisions.js';
+
+/** How often a deletion begins anew when work on the document began in the same moment. */
+const REMOVAL_ATTEMPTS = 5;
+
+/** What people do with a document that is there. */
+@Injectable()
+export class DocumentLife {
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly documents: DocumentsRepository,
+    private readonly databases: DatabasesService,
+    private readonly jobs: JobsService,
+    private readonly revisions: DocumentRevisions,
+    private readonly handler: IngestHandler,
+  ) {}
+
+  /** @throws DocumentNotFound, IllegalTransition, InvalidChunking, EmbeddingModelChanged, DuplicateDocument, QuotaExceeded */
+  reprocess(principal: Principal, id: string, dto: ReprocessDto): Promise<AcceptedDto> {
+    return this.transactions.forTenant(principal.tenantId, async (tx) => {
+      const { document, collectionName } = await this.find(tx, principal, id);
+      await this.databases.resolve(tx, principal, { database_id: document.databaseId });
+      const jobId = uuidv7();
+      await this.jobs.enqueue(tx, this.handler, { id: jobId, userId: principal.userId, documentId: document.id }, { priority: 'low' });
+      const { sizeBytes } = await this.revisions.begin(tx, document.id, collectionName, jobId, (current) => sameFile(current, dto));
+      return AcceptedDto.from(jobId, document.id, sizeBytes);
+    });
+  }
+
+  /** Not searched any more, until it is restored. @throws DocumentNotFound, IllegalTransition */
+  deprecate(principal: Principal, id: string): Promise<DocumentDto> {
+    return this.change(principal, id, (tx) => this.revisions.deprecate(tx, id));
+  }
+
+  /** @throws DocumentNotFound, IllegalTransition */
+  restore(principal: Principal, id: string): Promise<DocumentDto> {
+    return this.change(principal, id, (tx) => this.revisions.restore(tx, id));
+  }
+
+  /** Gone for every reader at once, an ingest in flight included; the rest follows in the background. @throws DocumentNotFound */
+  async remove(principal: Principal, id: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.transactions.forTenant(principal.tenantId, (tx) => this.removeIn(tx, principal, id));
+        return;
+      } catch (error) {
+        if (!(error instanceof DocumentChanged) || attempt === REMOVAL_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  private async removeIn(tx: TenantTx, principal: Principal, id: string): Promise<void> {
+    const found = await this.find(tx, principal, id);
+    // The job's row before the document's, as a job that ends takes them: the other way round both would wait for each other.
+    await this.jobs.cancelOfDocument(tx, id);
+    await this.revisions.remove(tx, found);
+  }
+
+  private change(principal: Principal, id: string, work: (tx: TenantTx) => Promise<void>): Promise<DocumentDto> {
+    return this.transactions.forTenant(principal.tenantId, async (tx) => {
+      await this.find(tx, principal, id);
+      await work(tx);
+      return DocumentDto.from(await this.find(tx, principal, id));
+    });
+  }
+
+  private async find(tx: TenantTx, principal: Principal, id: string): Promise<DocumentWithCollection> {
+    const found = await this.documents.findVisible(tx, id, principal.databaseIds);
+    if (!found) throw new DocumentNotFound();
+    return found;
+  }
+}
