@@ -12,11 +12,10 @@ const PACKAGES = [...Object.keys(dependencies), '@nestjs/testing'];
 /** Whatever the server made or a test hands to it must pass for one on the other side, too; a context of `node:vm` has its own of each. */
 const CLASSES = { Date, Error, Map, RangeError, Reflect, Set, SyntaxError, TypeError };
 
-/** Every source file, and the module that was built from it. */
+/** Every source file, and the module that is built from it. */
 function builtModules() {
-  const built = path.join(root, 'dist/src');
-  const names = readdirSync(built, { recursive: true }).filter((name) => name.endsWith('.js'));
-  return names.map((name) => [path.join(root, 'src', name.replace(/\.js$/, '.ts')), pathToFileURL(path.join(built, name)).href]);
+  const sources = readdirSync(path.join(root, 'src'), { recursive: true }).filter((name) => name.endsWith('.ts') && !name.endsWith('.spec.ts'));
+  return sources.map((name) => [path.join(root, 'src', name), pathToFileURL(path.join(root, 'dist/src', name.replace(/\.ts$/, '.js'))).href]);
 }
 
 let modules;
