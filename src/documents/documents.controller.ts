@@ -1,9 +1,10 @@
-import { Body, Controller, Delete, Get, HttpCode, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Patch, Post, Query } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
+import { CountedPageQueryDto } from '../common/pagination.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../common/principal.js';
 import { UuidParam } from '../common/validation.js';
 import { DocumentsService } from './documents.service.js';
-import { DocumentDto, DocumentListDto, ListDocumentsQueryDto } from './dto/document.dto.js';
+import { ChunkListDto, DocumentDto, DocumentListDto, DocumentStatsDto, DocumentStatsQueryDto, ListDocumentsQueryDto, UpdateDocumentDto } from './dto/document.dto.js';
 import { AcceptedDto } from './dto/ingest.dto.js';
 import { ReprocessDto } from './dto/reprocess.dto.js';
 import { DocumentLife } from './versions/document-life.service.js';
@@ -23,11 +24,32 @@ export class DocumentsController {
     return this.documents.list(principal, query);
   }
 
+  /** Counts documents by state, type and database. */
+  @Get('stats')
+  @RequirePermission('read')
+  stats(@CurrentPrincipal() principal: Principal, @Query() query: DocumentStatsQueryDto): Promise<DocumentStatsDto> {
+    return this.documents.stats(principal, query.database_id);
+  }
+
   /** Reads one document. */
   @Get(':id')
   @RequirePermission('read')
   get(@CurrentPrincipal() principal: Principal, @UuidParam() id: string): Promise<DocumentDto> {
     return this.documents.get(principal, id);
+  }
+
+  /** Changes a document's title or metadata, which searches show from then on. */
+  @Patch(':id')
+  @RequirePermission('write')
+  update(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: UpdateDocumentDto): Promise<DocumentDto> {
+    return this.documents.update(principal, id, dto);
+  }
+
+  /** Lists the pieces that a document was cut into, in the order of its text. */
+  @Get(':id/chunks')
+  @RequirePermission('read')
+  listChunks(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Query() query: CountedPageQueryDto): Promise<ChunkListDto> {
+    return this.documents.listChunks(principal, id, query);
   }
 
   /** Deletes a document: unreadable at once; its vectors, file and quota follow within seconds. */

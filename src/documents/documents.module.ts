@@ -8,6 +8,10 @@ import { TenancyModule } from '../tenancy/tenancy.module.js';
 import { ChunksRepository } from './chunks.repository.js';
 import { DocumentCharges } from './document-charges.js';
 import { DOCUMENT_COUNTS } from './document-counts.js';
+import { DocumentFilesController } from './document-files.controller.js';
+import { DocumentFiles } from './document-files.service.js';
+import { DocumentListRepository } from './document-list.repository.js';
+import { DocumentStatisticsRepository } from './document-statistics.repository.js';
 import { DocumentEntity } from './document.entity.js';
 import { DocumentsController } from './documents.controller.js';
 import { DocumentsRepository } from './documents.repository.js';
@@ -34,11 +38,11 @@ import { RevisionSteps } from './versions/revision-steps.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([DocumentEntity]), DatabasesModule, TenancyModule],
-  controllers: [DocumentsController, IngestionController],
+  controllers: [DocumentsController, DocumentFilesController, IngestionController],
   providers: [
     { provide: BlobStore, inject: [Config], useFactory: (config: Config) => BlobStore.open(config.blobDir) },
     { provide: Extraction, useFactory: () => new Extraction() },
-    DocumentsRepository, ChunksRepository, DocumentsService, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, IngestHandler, PurgeHandler,
+    DocumentsRepository, DocumentListRepository, DocumentStatisticsRepository, ChunksRepository, DocumentsService, DocumentFiles, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, IngestHandler, PurgeHandler,
     DocumentContentsRepository, DocumentRevisions, DocumentLife, ReplacementTargets, RevisionSteps,
     PendingPurgesRepository, PendingPurges, StoreReconciliationRepository, StoreReconciliation, BlobStoreHealth,
   ],
