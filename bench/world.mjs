@@ -1,10 +1,11 @@
 // What the rows measure in: one embedded PostgreSQL, databases in it, servers on them. Each is made when a row first asks for it.
 import { fork } from 'node:child_process';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { Installation } from './installation.mjs';
 import { Load } from './load.mjs';
 import { seed, seedTenants } from './seed.mjs';
 
@@ -37,6 +38,15 @@ class ServerProcess {
     return (await answerOf(this.child, this.name, PATIENCE_MS)).cpuMicros;
   }
 
+  /** It stands still until it may `go` on. */
+  pause() {
+    this.child.kill('SIGSTOP');
+  }
+
+  go() {
+    this.child.kill('SIGCONT');
+  }
+
   /** Has it do something that takes a while, such as a round. */
   async ask(message) {
     this.child.send(message);
@@ -49,6 +59,8 @@ class ServerProcess {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const ended = new Promise((resolve) => this.child.once('exit', resolve));
     const giveUp = setTimeout(() => this.child.kill('SIGKILL'), PATIENCE_MS);
+    // A server that stands still hears nothing.
+    this.go();
     this.child.disconnect();
     await ended;
     clearTimeout(giveUp);
@@ -110,6 +122,32 @@ export class World {
       const plain = await this.#start('plain-charges', 'charges', { DATABASE_URL: url, PLAIN_TENANT: tenants[0] });
       return { server, plain, tenants };
     });
+  }
+
+  /** An API and a worker, each a process, on one database and data directory, and somebody who may send documents without end. */
+  installation() {
+    return this.#once('installation', async () => {
+      const { url, superuserUrl } = await this.#database('morag_installation');
+      const dataDir = await this.#directory('installation');
+      const environment = { NODE_ENV: 'development', DATABASE_URL: url, DATA_DIR: dataDir, LOG_LEVEL: 'info', DOCS_ENABLED: 'false' };
+      const api = await this.#start('api', 'installed', { ...environment, ROLE: 'api' });
+      const worker = await this.#start('worker', 'installed', { ...environment, ROLE: 'worker' });
+      const installation = await Installation.open(api, worker, superuserUrl);
+      this.#closing.unshift(() => installation.close());
+      return installation;
+    });
+  }
+
+  /** @returns files of the same names, each `{ file, type }`, for who reads them from disk */
+  async written(files) {
+    const directory = await this.#directory('files');
+    return Promise.all(
+      files.map(async ({ name, type, bytes }) => {
+        const file = path.join(directory, name);
+        await writeFile(file, bytes);
+        return { file, type };
+      }),
+    );
   }
 
   load() {

@@ -3,6 +3,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { errorCode } from './common/error-code.js';
 import { createRootLogger } from './common/logging.js';
+import { giveWayToRequests } from './common/process-priority.js';
 import { Config } from './config/config.js';
 import { describeVariables, StartupError } from './config/env.js';
 import { EmbeddedPostgres } from './persistence/embedded-postgres.js';
@@ -118,6 +119,7 @@ async function main(): Promise<void> {
   if (process.argv.includes('--help')) return printHelp();
   const config = Config.fromEnvironment();
   const logger = createRootLogger(config.env.LOG_LEVEL);
+  if (config.env.ROLE === 'worker') giveWayToRequests();
   const server = new Server(config, logger);
   const stop = (signal: string): void => {
     logger.info({ signal }, 'stopping');

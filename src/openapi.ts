@@ -20,6 +20,7 @@ const TAGS: Readonly<Record<string, string>> = {
   Tenant: 'Quotas and usage',
   Databases: 'Collections of vectors that documents go into',
   Ingestion: 'Files and texts on their way in',
+  Processing: 'Conversion at once, without a document',
   Documents: 'What is stored',
   Jobs: 'How far the processing is',
   Search: 'Passages with citations',
@@ -38,7 +39,9 @@ const ERRORS: Readonly<Record<string, string>> = {
   '422': 'Understood, but cannot be',
   '429': 'Too many requests, or a quota is used up',
   '500': 'Something failed on our side',
+  '502': 'The URL broke off its answer',
   '503': 'Something this server needs is away',
+  '504': 'The URL takes too long',
   '507': 'The disk is full',
 };
 
@@ -54,7 +57,8 @@ function errorsOf(path: string, method: string, access: string): string[] {
   if (method !== 'get' && path !== '/auth/login' && path !== '/auth/refresh') codes.push('409');
   if (!open && (path.includes('{') || method === 'post')) codes.push('404');
   if (!open && ['post', 'put', 'patch'].includes(method)) codes.push('422');
-  if (path.startsWith('/api/v1/ingest')) codes.push('507');
+  if (path.startsWith('/api/v1/ingest') || path.startsWith('/process')) codes.push('507');
+  if (path === '/api/v1/ingest/url' || path === '/process/url') codes.push('502', '504');
   return codes;
 }
 
@@ -145,7 +149,7 @@ function describeExamples(schemas: Record<string, BodySchema>, operation: Operat
     // A form shows the fields in this order.
     schema.properties = { ...Object.fromEntries(required), ...schema.properties };
     const shown = Object.entries(schema.properties).filter(([, property]) => property.example !== undefined);
-    media.example = Object.fromEntries(shown.map(([name, property]) => [name, property.example]));
+    if (shown.length > 0) media.example = Object.fromEntries(shown.map(([name, property]) => [name, property.example]));
     // A form shows the other fields as well, and makes up an id that does not exist.
     if (type !== 'application/json') for (const property of Object.values(schema.properties)) if (property.format === 'uuid') property.example ??= '';
   }

@@ -1,7 +1,8 @@
 // Every row of the bench. A row is `{ name, title, run(world) }`; `run` answers findings: `{ measure, unit, floor, subject, ratio, expected }`.
 import { authenticatedGetRows } from './authenticated-get.mjs';
 import { floorRows } from './floors.mjs';
+import { ingestionRows } from './ingestion.mjs';
 import { quotasRows } from './quotas.mjs';
 import { storedKeysRows } from './stored-keys.mjs';
 
-export const ROWS = [...floorRows, ...authenticatedGetRows, ...storedKeysRows, ...quotasRows];
+export const ROWS = [...floorRows, ...authenticatedGetRows, ...storedKeysRows, ...quotasRows, ...ingestionRows];

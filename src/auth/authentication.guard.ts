@@ -53,7 +53,9 @@ export class AuthenticationGuard implements CanActivate, OnModuleInit {
   async canActivate(context: ExecutionContext): Promise<boolean> {
     if (this.isPublic.of(context)) return true;
     const request = context.switchToHttp().getRequest<FastifyRequest & AuthenticatedRequest>();
-    request.user = await ask(this.strategyFor(request), request);
+    const strategy = this.strategyFor(request);
+    request.user = await ask(strategy, request);
+    request.identify = () => ask(strategy, request);
     return true;
   }
 

@@ -36,14 +36,19 @@ export class PermissionsGuard implements CanActivate {
   }
 
   canActivate(context: ExecutionContext): boolean {
-    const { isPublic, permission, role, isOpenToSuspended } = this.demands.of(context);
-    if (isPublic) return true;
-    const { user: principal, ip } = context.switchToHttp().getRequest<FastifyRequest & AuthenticatedRequest>();
-    if (!principal || permission === undefined) return false;
-    this.checkCircumstances(principal, ip, isOpenToSuspended);
-    if (role !== undefined && principal.role !== role) throw new ForbiddenRole(role);
-    this.checkPermission(principal, permission);
+    const demands = this.demands.of(context);
+    if (demands.isPublic) return true;
+    const request = context.switchToHttp().getRequest<FastifyRequest & AuthenticatedRequest>();
+    if (!request.user || demands.permission === undefined) return false;
+    request.admit = (principal) => this.check(principal, request.ip, demands);
+    request.admit(request.user);
     return true;
+  }
+
+  private check(principal: Principal, address: string, { permission, role, isOpenToSuspended }: RouteDemands): void {
+    this.checkCircumstances(principal, address, isOpenToSuspended);
+    if (role !== undefined && principal.role !== role) throw new ForbiddenRole(role);
+    this.checkPermission(principal, permission!);
   }
 
   private checkPermission(principal: Principal, required: RequiredPermission): void {

@@ -42,9 +42,16 @@ export interface Principal {
   readonly databaseIds: readonly string[] | null;
 }
 
+/** Looks up once more whether the request would be let in. @throws the AppError with which it would be refused */
+export type Readmission = () => Promise<void>;
+
 /** The part of a request that the guards fill in. */
 export interface AuthenticatedRequest {
   user?: Principal;
+  /** Who it is, looked up again; for answers that last. */
+  identify?: () => Promise<Principal>;
+  /** Throws when that one may not do this. */
+  admit?: (principal: Principal) => void;
 }
 
 export const PUBLIC_ROUTE = 'morag:public';
@@ -74,4 +81,11 @@ export const CurrentPrincipal = createParamDecorator((_: unknown, context: Execu
   const { user } = context.switchToHttp().getRequest<AuthenticatedRequest>();
   if (!user) throw new Error('@CurrentPrincipal on a route that no guard protects');
   return user;
+});
+
+/** For an answer that lasts longer than a right may: to be asked now and then. */
+export const CurrentReadmission = createParamDecorator((_: unknown, context: ExecutionContext): Readmission => {
+  const { identify, admit } = context.switchToHttp().getRequest<AuthenticatedRequest>();
+  if (!identify || !admit) throw new Error('@CurrentReadmission on a route that no guard protects');
+  return async () => admit(await identify());
 });

@@ -1,6 +1,7 @@
 import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from './errors.js';
+import type { ProblemDto } from './problem.dto.js';
 import { MalformedRequest, PayloadTooLarge, UnsupportedMediaType } from './request-errors.js';
 
 /** For JSON bodies; files go to disk as they arrive and have a limit of their own. */
@@ -43,18 +44,21 @@ function translate(error: unknown): AppError {
   return new InternalError();
 }
 
-function sendProblem(problem: AppError, request: FastifyRequest, reply: FastifyReply): void {
-  const body = {
+function bodyOf(problem: AppError, request: Pick<FastifyRequest, 'id' | 'url'>): ProblemDto {
+  return {
     type: problem.type,
     title: problem.title,
     status: problem.status,
     detail: problem.message,
-    instance: request.url.split('?')[0],
+    instance: request.url.split('?')[0]!,
     code: problem.code,
     request_id: request.id,
     retryable: problem.retryable,
     ...problem.members,
   };
+}
+
+function sendProblem(problem: AppError, body: ProblemDto, reply: FastifyReply): void {
   void reply
     .status(problem.status)
     .headers({ ...problem.headers, 'content-type': 'application/problem+json; charset=utf-8' })
@@ -64,23 +68,33 @@ function sendProblem(problem: AppError, request: FastifyRequest, reply: FastifyR
 /** For an address that the router cannot read, which no hook and no filter gets to see. */
 export function refuseAddress(_: Error, request: FastifyRequest, reply: FastifyReply): void {
   reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
-  sendProblem(new MalformedRequest('The address cannot be read: check its percent-encoding, and that no part of it is overlong.'), request, reply);
+  const problem = new MalformedRequest('The address cannot be read: check its percent-encoding, and that no part of it is overlong.');
+  sendProblem(problem, bodyOf(problem, request), reply);
+}
+
+/** The fault of a site that somebody named, which is nothing to tell an operator. */
+const OF_OTHERS = new Set([502, 504]);
+
+const logger = new Logger('ProblemDetailsFilter');
+
+/** What an error is on the wire, once what went wrong on our side has been logged; for whoever answers with several of them. */
+export function problemOf(error: unknown, request: Pick<FastifyRequest, 'id' | 'url'>): { problem: AppError; body: ProblemDto } {
+  const problem = translate(error);
+  if (problem.status === 500) logger.error({ err: error, request_id: request.id }, 'unexpected error');
+  else if (problem.status > 500 && !OF_OTHERS.has(problem.status)) logger.warn({ err: error, request_id: request.id }, 'something this server needs is away');
+  return { problem, body: bodyOf(problem, request) };
 }
 
 /** Turns every error into `application/problem+json` (RFC 9457), without stack, SQL or path. */
 @Catch()
 export class ProblemDetailsFilter implements ExceptionFilter {
-  private readonly logger = new Logger(ProblemDetailsFilter.name);
-
   catch(error: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
     const reply = http.getResponse<FastifyReply>();
-    const problem = translate(error);
-    if (problem.status === 500) this.logger.error({ err: error, request_id: request.id }, 'unexpected error');
-    else if (problem.status > 500) this.logger.warn({ err: error, request_id: request.id }, 'something this server needs is away');
+    const { problem, body } = problemOf(error, request);
     // A client that hung up cannot be answered; writing to it would only raise a second error.
     if (reply.sent || reply.raw.destroyed) return;
-    sendProblem(problem, request, reply);
+    sendProblem(problem, body, reply);
   }
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { TenantTx } from '../persistence/transactions.js';
-import type { Chunk } from './ingestion/chunker.js';
+import type { Chunk } from './ingestion/chunking/chunking.js';
 
 export type IdentifiedChunk = Chunk & { id: string };
 export type StoredChunk = IdentifiedChunk & { documentId: string; version: number };

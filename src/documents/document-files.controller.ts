@@ -1,6 +1,6 @@
 import { Controller, Get, Header, StreamableFile } from '@nestjs/common';
 import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
-import contentDisposition from 'content-disposition';
+import { create as contentDisposition } from 'content-disposition';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../common/principal.js';
 import { UuidParam } from '../common/validation.js';
 import { DocumentFiles, type DocumentFile } from './document-files.service.js';

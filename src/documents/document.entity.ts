@@ -1,5 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { bigintColumn } from '../persistence/columns.js';
+import type { ChunkingStrategy } from './ingestion/chunking/chunking.js';
 import type { DocumentType } from './ingestion/media-type.js';
 
 export const DOCUMENT_STATES = ['PENDING', 'INGESTING', 'INGESTED', 'FAILED', 'DEPRECATED', 'DELETED'] as const;
@@ -26,6 +27,7 @@ export interface DocumentRevision {
   blobKey: string;
   chunkSize: number;
   chunkOverlap: number;
+  chunkingStrategy: ChunkingStrategy;
   /** Null leaves the document's as it is by then. */
   metadata: object | null;
   sourceUrl: string | null;
@@ -82,6 +84,9 @@ export class DocumentEntity {
 
   @Column({ name: 'chunk_overlap', type: 'integer' })
   chunkOverlap: number;
+
+  @Column({ name: 'chunking_strategy', type: 'text' })
+  chunkingStrategy: ChunkingStrategy;
 
   @Column({ name: 'chunk_count', type: 'integer' })
   chunkCount: number;

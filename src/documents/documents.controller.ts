@@ -1,12 +1,16 @@
 import { Body, Controller, Delete, Get, HttpCode, Patch, Post, Query } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
+import { UntilHungUp } from '../common/hanging-up.js';
 import { CountedPageQueryDto } from '../common/pagination.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../common/principal.js';
 import { UuidParam } from '../common/validation.js';
+import { TenantConfigurationService } from '../tenancy/tenant-configuration.service.js';
 import { DocumentsService } from './documents.service.js';
 import { ChunkListDto, DocumentDto, DocumentListDto, DocumentStatsDto, DocumentStatsQueryDto, ListDocumentsQueryDto, UpdateDocumentDto } from './dto/document.dto.js';
 import { AcceptedDto } from './dto/ingest.dto.js';
+import { RefreshedDto } from './dto/refresh.dto.js';
 import { ReprocessDto } from './dto/reprocess.dto.js';
+import { DocumentRefresh } from './versions/document-refresh.service.js';
 import { DocumentLife } from './versions/document-life.service.js';
 
 @ApiTags('Documents')
@@ -15,6 +19,8 @@ export class DocumentsController {
   constructor(
     private readonly documents: DocumentsService,
     private readonly life: DocumentLife,
+    private readonly refreshing: DocumentRefresh,
+    private readonly configuration: TenantConfigurationService,
   ) {}
 
   /** Lists documents, newest first. */
@@ -66,6 +72,14 @@ export class DocumentsController {
   @RequirePermission('write')
   reprocess(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: ReprocessDto): Promise<AcceptedDto> {
     return this.life.reprocess(principal, id, dto);
+  }
+
+  /** Fetches a document's `source_url` again while you wait. What it has become is the next version, unless it is still the same. */
+  @Post(':id/refresh')
+  @HttpCode(200)
+  @RequirePermission('write')
+  async refresh(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @UntilHungUp() signal: AbortSignal): Promise<RefreshedDto> {
+    return this.refreshing.refresh(principal, await this.configuration.forIngestion(principal), id, signal);
   }
 
   /** Takes a document out of every search, until it is restored. It can still be read, and is still charged. */

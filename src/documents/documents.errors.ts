@@ -1,5 +1,6 @@
 import { AppError } from '../common/errors.js';
 import type { DocumentState } from './document.entity.js';
+import { ServiceUnavailable } from '../common/request-errors.js';
 
 export class DocumentNotFound extends AppError {
   constructor() {
@@ -23,12 +24,12 @@ export class DuplicateDocument extends AppError {
 /** Not in the document's present state. */
 export class IllegalTransition extends AppError {
   /** @param allowed names of the operations that are possible now */
-  constructor(operation: string, state: DocumentState, allowed: readonly string[]) {
+  constructor(state: DocumentState, allowed: readonly string[]) {
     super({
       status: 409,
       code: 'illegal_transition',
       title: 'Illegal transition',
-      detail: `A document that is ${state} does not take "${operation}". Possible now: ${allowed.join(', ')}.`,
+      detail: `That is not possible while the document is ${state}. Possible now: ${allowed.join(', ')}.`,
       members: { state, allowed },
     });
   }
@@ -50,7 +51,7 @@ export class DocumentChanged extends AppError {
 /** The file cannot be one of ours, and that shows before any work is done on it. */
 export class FileRefused extends AppError {
   constructor(code: string, detail: string) {
-    super({ status: code === 'empty_file' ? 422 : 415, code, title: 'File refused', detail });
+    super({ status: code === 'empty_file' || code === 'no_text' ? 422 : 415, code, title: 'File refused', detail });
   }
 }
 
@@ -93,6 +94,13 @@ export class NotIngested extends AppError {
   }
 }
 
+/** Only what was fetched can be fetched again. */
+export class NotFromUrl extends AppError {
+  constructor() {
+    super({ status: 422, code: 'no_source_url', title: 'No source URL', detail: 'The document was sent as a file or a text, so there is nothing to fetch. Send its new version with replace_existing.' });
+  }
+}
+
 /** Documents from before texts were kept have none. */
 export class TextNotKept extends AppError {
   constructor() {
@@ -103,5 +111,12 @@ export class TextNotKept extends AppError {
 export class StorageFull extends AppError {
   constructor() {
     super({ status: 507, code: 'storage_full', title: 'Storage full', detail: 'The server has no room left. Nothing was kept; tell its operator.', retryable: true });
+  }
+}
+
+/** More texts wait to be cut than can be held; nothing was done for this one. */
+export class ProcessingBusy extends ServiceUnavailable {
+  constructor() {
+    super('busy', 'Too many texts are being processed right now. Try again in a moment.', 2);
   }
 }

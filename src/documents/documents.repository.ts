@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Equal, In, Not, type FindOperator, type QueryDeepPartialEntity } from 'typeorm';
+import { Equal, In, Not, type FindOperator } from 'typeorm';
 import type { TenantTx } from '../persistence/transactions.js';
 import { DocumentEntity, type DocumentState } from './document.entity.js';
 
@@ -10,7 +10,7 @@ export interface DocumentWithCollection {
 
 export type NewDocument = Pick<
   DocumentEntity,
-  'id' | 'userId' | 'databaseId' | 'title' | 'name' | 'type' | 'mediaType' | 'chunkSize' | 'chunkOverlap' | 'sizeBytes' | 'contentChecksum' | 'blobKey' | 'sourceUrl' | 'metadata' | 'jobId'
+  'id' | 'userId' | 'databaseId' | 'title' | 'name' | 'type' | 'mediaType' | 'chunkSize' | 'chunkOverlap' | 'chunkingStrategy' | 'sizeBytes' | 'contentChecksum' | 'blobKey' | 'sourceUrl' | 'metadata' | 'jobId'
 >;
 
 /** What changes of a row; `now` is the database's. */
@@ -64,7 +64,7 @@ export class DocumentsRepository {
   /** Of a row that the transaction has locked. */
   async update(tx: TenantTx, id: string, { processedAt, ...patch }: DocumentPatch): Promise<void> {
     const times = { updatedAt: () => 'now()', ...(processedAt === undefined ? {} : { processedAt: processedAt === null ? null : () => 'now()' }) };
-    await tx.manager.update(DocumentEntity, { tenantId: tx.tenantId, id }, { ...patch, ...times } as QueryDeepPartialEntity<DocumentEntity>);
+    await tx.manager.update(DocumentEntity, { tenantId: tx.tenantId, id }, { ...patch, ...times });
   }
 
   async remove(tx: TenantTx, id: string): Promise<void> {

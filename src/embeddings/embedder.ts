@@ -8,6 +8,8 @@ export abstract class Embedder {
   abstract readonly dimensions: number;
   /** What lies beyond it may be ignored or refused by the model. */
   abstract readonly maxInputTokens: number;
+  /** Whether asking twice costs nothing but a moment. */
+  readonly isLocal: boolean = false;
 
   /**
    * @returns one finite, non-zero vector of `dimensions` a text, in the order of `texts`
@@ -36,6 +38,8 @@ export class EmbeddingFailed extends Error {
     readonly permanent: boolean,
     message: string,
     cause?: unknown,
+    /** The provider's own word for how long to leave it alone. */
+    readonly retryAfterSeconds?: number,
   ) {
     super(message, { cause });
     this.name = new.target.name;

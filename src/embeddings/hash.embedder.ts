@@ -14,6 +14,7 @@ export class HashEmbedder extends Embedder {
   override readonly model = `local-lexical-${DIMENSIONS}`;
   override readonly dimensions = DIMENSIONS;
   override readonly maxInputTokens = 8192;
+  override readonly isLocal = true;
 
   override async embedDocuments(texts: string[], signal?: AbortSignal): Promise<Float32Array[]> {
     const vectors: Float32Array[] = [];

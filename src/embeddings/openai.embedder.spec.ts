@@ -96,6 +96,26 @@ it('gives up on 429 as something to try later', async () => {
   expect(error).toMatchObject({ name: 'EmbeddingFailed', code: 'rate_limited', permanent: false });
 });
 
+it('does not sit out a long Retry-After, and tells of it', async () => {
+  answer = () => ({ status: 429, headers: { 'retry-after': '45' }, body: {} });
+  expect(await failure(embedder().embedDocuments(['a']))).toMatchObject({ code: 'rate_limited', permanent: false, retryAfterSeconds: 45 });
+  answer = () => ({ status: 503, headers: { 'retry-after': new Date(Date.now() + 90_000).toUTCString() }, body: {} });
+  const away = await failure(embedder().embedDocuments(['a']));
+  expect(away).toMatchObject({ code: 'unavailable', permanent: false });
+  expect(away!.retryAfterSeconds).toBeGreaterThan(80);
+  expect(asked).toHaveLength(2);
+});
+
+it('stops at once when the caller does, also in the middle of a pause', async () => {
+  answer = () => ({ status: 429, headers: { 'retry-after': '29' }, body: {} });
+  const stopping = new AbortController();
+  const call = embedder().embedDocuments(['a'], stopping.signal);
+  while (asked.length === 0) await new Promise((soon) => setTimeout(soon, 10));
+  setTimeout(() => stopping.abort(new Error('cancelled')), 200);
+  await expect(call).rejects.toThrow('cancelled');
+  expect(asked).toHaveLength(1);
+});
+
 it.each([
   [401, 'unauthorized', true],
   [404, 'rejected', true],

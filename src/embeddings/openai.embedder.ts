@@ -1,6 +1,7 @@
 import OpenAI from 'openai';
 import type { Outbound } from '../outbound/outbound.js';
 import { UrlNotAllowed, UrlTimedOut, UrlTooLarge } from '../outbound/outbound.errors.js';
+import { retryAfterSeconds } from './retry-after.js';
 import { Embedder, EmbeddingDimensionMismatch, EmbeddingFailed } from './embedder.js';
 
 export interface OpenAiEmbedderOptions {
@@ -22,6 +23,9 @@ export interface OpenAiEmbedderOptions {
   /** After the first attempt, obeying Retry-After; 3. */
   maxRetries?: number;
 }
+
+/** Within one attempt no answer is waited for longer than this, so that the worker can do something else meanwhile. */
+const LONGEST_PAUSE_SECONDS = 30;
 
 /** 256 vectors of 4,096 numbers written out take about 25 MB. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
@@ -50,7 +54,7 @@ export class OpenAiEmbedder extends Embedder {
       // Otherwise read from the environment, where they may belong to another program.
       organization: null,
       project: null,
-      fetch: (input, init) => options.outbound.fetch(input, { ...init, totalTimeoutMs: timeoutMs, maxBytes: MAX_ANSWER_BYTES }),
+      fetch: async (input, init) => withoutLongPause(await options.outbound.fetch(input, { ...init, totalTimeoutMs: timeoutMs, maxBytes: MAX_ANSWER_BYTES })),
       // The client's own clock stops at the headers; ours, the shorter one, runs to the last byte.
       timeout: timeoutMs * 2,
       maxRetries: options.maxRetries ?? 3,
@@ -139,9 +143,18 @@ function invalid(what: string, cause?: unknown): EmbeddingFailed {
   return new EmbeddingFailed('invalid_response', false, `The embedding server ${what}.`, cause);
 }
 
+/** The client obeys a Retry-After of up to a minute and ignores a longer one: of that, whoever asked shall hear. */
+function withoutLongPause(answer: Response): Response {
+  const pause = retryAfterSeconds(answer.headers);
+  if (pause === undefined || pause <= LONGEST_PAUSE_SECONDS) return answer;
+  const headers = new Headers(answer.headers);
+  headers.set('x-should-retry', 'false');
+  return new Response(answer.body, { status: answer.status, statusText: answer.statusText, headers });
+}
+
 function toEmbeddingFailed(error: unknown): unknown {
   if (error instanceof EmbeddingFailed) return error;
-  if (error instanceof OpenAI.APIError && error.status !== undefined) return toRefusal(error.status, error);
+  if (error instanceof OpenAI.APIError && error.status !== undefined) return toRefusal(error.status, error, error.headers && retryAfterSeconds(error.headers));
   const root = error instanceof OpenAI.APIConnectionError && error.cause !== undefined ? error.cause : error;
   if (error instanceof OpenAI.APIConnectionTimeoutError || root instanceof UrlTimedOut) {
     return new EmbeddingFailed('timeout', false, 'The embedding server did not answer in time.', error);
@@ -157,10 +170,11 @@ function toEmbeddingFailed(error: unknown): unknown {
   return error;
 }
 
-function toRefusal(status: number, cause: unknown): EmbeddingFailed {
+function toRefusal(status: number, cause: unknown, pause: number | undefined): EmbeddingFailed {
   const message = `The embedding server answered ${status}.`;
   if (status === 401 || status === 403) return new EmbeddingFailed('unauthorized', true, message, cause);
-  if (status === 429) return new EmbeddingFailed('rate_limited', false, message, cause);
+  if (status === 429) return new EmbeddingFailed('rate_limited', false, message, cause, pause);
+  if (status === 503) return new EmbeddingFailed('unavailable', false, message, cause, pause);
   if (status === 408 || status === 409 || status >= 500) return new EmbeddingFailed('unavailable', false, message, cause);
   return new EmbeddingFailed('rejected', true, message, cause);
 }

@@ -1,7 +1,7 @@
 import { Controller, Get } from '@nestjs/common';
 import { ApiProperty, ApiTags } from '@nestjs/swagger';
 import { Public } from '../common/principal.js';
-import { ServiceUnavailable } from '../common/request-errors.js';
+import { VectorStoreUnavailable } from '../databases/vector-stores/vector-store.errors.js';
 import { VectorStore } from '../databases/vector-stores/vector-store.js';
 import { Transactions } from '../persistence/transactions.js';
 
@@ -43,7 +43,7 @@ export class HealthController {
     try {
       await this.store.ping();
     } catch (error) {
-      throw new ServiceUnavailable('vector_store_unavailable', 'The vector database does not answer.', 2, { cause: error });
+      throw new VectorStoreUnavailable(error);
     }
     return { status: 'ready' };
   }

@@ -43,7 +43,7 @@ export class ExpiredLeases implements OnApplicationBootstrap, OnApplicationShutd
 
   /** Locks in the order of everybody else: the job, what it works on, the counters. Of several processes at once, one finds it expired. */
   private async takeBack(lease: JobLease): Promise<void> {
-    const handler = this.registry.jobs.find(({ type }) => type === lease.type);
+    const handler = this.registry.handlerOf(lease.type);
     // Another version's, which knows what it holds.
     if (!handler) return;
     try {

@@ -5,7 +5,7 @@ import type { JobEntity, JobError } from './job.entity.js';
  * A claimed job. Its attempt number fences every effect, and a lease by the database's clock bounds it: a worker that lost the job, or did
  * not renew it in time, cannot write any more.
  */
-export type JobLease = Pick<JobEntity, 'id' | 'tenantId' | 'userId' | 'documentId' | 'type' | 'attempt' | 'maxAttempts'>;
+export type JobLease = Pick<JobEntity, 'id' | 'tenantId' | 'userId' | 'documentId' | 'type' | 'attempt' | 'maxAttempts' | 'turn' | 'deferredSeconds'>;
 
 export interface JobRun {
   lease: JobLease;
@@ -25,6 +25,11 @@ export interface JobHandler {
   letGo(tx: TenantTx, lease: JobLease): Promise<void>;
   /** Gives back what the job held, in the transaction that fails it for good. */
   giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<void>;
+  /**
+   * Takes again what the ended job gave back, in the transaction that makes it PENDING once more.
+   * @throws AppError for whoever asked, such as QuotaExceeded, when it cannot
+   */
+  retry(tx: TenantTx, lease: JobLease): Promise<void>;
 }
 
 /** Work behind the scenes that must happen sooner or later, such as removing what a deleted row left in other stores. */

@@ -8,6 +8,11 @@ export class JobRegistry {
   readonly tasks: TaskHandler[] = [];
   readonly schedules: ScheduledTask[] = [];
 
+  /** Undefined when the type is another version's. */
+  handlerOf(type: string): JobHandler | undefined {
+    return this.jobs.find((handler) => handler.type === type);
+  }
+
   registerJob(handler: JobHandler): void {
     this.jobs.push(handler);
   }

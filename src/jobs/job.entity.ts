@@ -3,6 +3,10 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 export const JOB_STATUSES = ['PENDING', 'WAITING_FOR_REMOTE_WORKER', 'PROCESSING', 'FINISHED', 'FAILED', 'CANCELLED'] as const;
 export type JobStatus = (typeof JOB_STATUSES)[number];
 
+/** `low` is for work that nobody waits for, such as a batch: it takes a quarter of the turns, and delays none of the tenant's own normal jobs. */
+export const JOB_PRIORITIES = ['normal', 'low'] as const;
+export type JobPriority = (typeof JOB_PRIORITIES)[number];
+
 export interface JobError {
   code: string;
   message: string;
@@ -49,6 +53,25 @@ export class JobEntity {
 
   @Column({ name: 'max_attempts', type: 'integer' })
   maxAttempts: number;
+
+  /** The one entry of the queue that carries the job; what another one delivers is stale. */
+  @Column({ name: 'delivery_id', type: 'uuid', nullable: true })
+  deliveryId: string | null;
+
+  @Column({ type: 'text' })
+  priority: JobPriority;
+
+  /** Its place in the order over all tenants. */
+  @Column({ type: 'integer' })
+  turn: number;
+
+  /** How long it was put off because something outside asked for it, without using up attempts. */
+  @Column({ name: 'deferred_seconds', type: 'integer' })
+  deferredSeconds: number;
+
+  /** Of its last event; 0 before the first. */
+  @Column({ name: 'event_sequence', type: 'integer' })
+  eventSequence: number;
 
   @Column({ type: 'jsonb', nullable: true })
   error: JobError | null;

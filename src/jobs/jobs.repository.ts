@@ -33,24 +33,30 @@ export interface JobPage {
 
 /** By the database's clock, the only one that all workers share. */
 const LEASE = `now() + interval '30 seconds'`;
-const LEASE_COLUMNS = `id, tenant_id AS "tenantId", user_id AS "userId", document_id AS "documentId", type, attempt, max_attempts AS "maxAttempts"`;
+/** Of a `JobLease`. */
+export const LEASE_COLUMNS = `id, tenant_id AS "tenantId", user_id AS "userId", document_id AS "documentId", type, attempt, max_attempts AS "maxAttempts", turn, deferred_seconds AS "deferredSeconds"`;
 /** More than ever run at once in one place; what is left over is found at the next look. */
 const EXPIRED_AT_ONCE = 500;
 
+const columnsOf = (leases: readonly JobLease[]): unknown[][] => [leases.map(({ tenantId }) => tenantId), leases.map(({ id }) => id), leases.map(({ attempt }) => attempt)];
+
+const notAmong = (held: readonly Pick<JobLease, 'id' | 'attempt'>[], leases: readonly JobLease[]): JobLease[] =>
+  leases.filter((lease) => !held.some(({ id, attempt }) => id === lease.id && attempt === lease.attempt));
+
 @Injectable()
 export class JobsRepository {
-  async insert(tx: TenantTx, job: Pick<JobEntity, 'id' | 'userId' | 'documentId' | 'type' | 'maxAttempts'>): Promise<void> {
+  async insert(tx: TenantTx, job: Pick<JobEntity, 'id' | 'userId' | 'documentId' | 'type' | 'maxAttempts' | 'deliveryId' | 'priority' | 'turn'>): Promise<void> {
     await tx.manager.insert(JobEntity, { ...job, tenantId: tx.tenantId, status: 'PENDING', summary: 'Waiting for a worker' });
   }
 
-  /** Takes the job for one more attempt, unless it has ended. Two workers at once get two different attempt numbers. */
-  async claim(tx: TenantTx, id: string): Promise<JobLease | null> {
+  /** Takes the job for one more attempt, unless it has ended or the delivery is stale. Two workers at once get two different attempt numbers. */
+  async claim(tx: TenantTx, id: string, deliveryId: string): Promise<JobLease | null> {
     const [rows] = await tx.manager.query<[JobLease[], number]>(
       `UPDATE jobs SET status = 'PROCESSING', attempt = attempt + 1, percentage = 0, stage = NULL, summary = 'Started', error = NULL,
               lease_expires_at = ${LEASE}, started_at = COALESCE(started_at, now()), updated_at = now()
-        WHERE tenant_id = $1 AND id = $2 AND status IN ('PENDING', 'PROCESSING')
+        WHERE tenant_id = $1 AND id = $2 AND status IN ('PENDING', 'PROCESSING') AND COALESCE(delivery_id, $3) = $3
         RETURNING ${LEASE_COLUMNS}`,
-      [tx.tenantId, id],
+      [tx.tenantId, id, deliveryId],
     );
     return rows[0] ?? null;
   }
@@ -70,9 +76,19 @@ export class JobsRepository {
          UPDATE jobs j SET lease_expires_at = ${LEASE} FROM free WHERE j.tenant_id = free.tenant_id AND j.id = free.id
        )
        SELECT id, attempt FROM held`,
-      [leases.map(({ tenantId }) => tenantId), leases.map(({ id }) => id), leases.map(({ attempt }) => attempt)],
+      columnsOf(leases),
     );
-    return leases.filter((lease) => !held.some(({ id, attempt }) => id === lease.id && attempt === lease.attempt));
+    return notAmong(held, leases);
+  }
+
+  /** Those that are not held any more. */
+  async listLost(tx: SystemTx, leases: readonly JobLease[]): Promise<JobLease[]> {
+    const held = await tx.manager.query<Pick<JobLease, 'id' | 'attempt'>[]>(
+      `SELECT id, attempt FROM jobs JOIN unnest($1::uuid[], $2::uuid[], $3::int[]) AS mine (tenant_id, id, attempt) USING (tenant_id, id, attempt)
+        WHERE status = 'PROCESSING' AND lease_expires_at > now()`,
+      columnsOf(leases),
+    );
+    return notAmong(held, leases);
   }
 
   listExpired(tx: SystemTx): Promise<JobLease[]> {
@@ -111,8 +127,10 @@ export class JobsRepository {
     return row ? (row.stage ?? 'start') : null;
   }
 
-  async putBack(tx: TenantTx, lease: JobLease, error: JobError): Promise<boolean> {
-    return this.whileHeld(tx, lease, `status = 'PENDING', lease_expires_at = NULL, summary = $4, error = $5`, [`Will be tried again: ${error.message}`, JSON.stringify(error)]);
+  /** Another attempt that does not count raises how many there may be: the number of the attempt only ever rises. */
+  async putBack(tx: TenantTx, lease: JobLease, error: JobError, again: { deliveryId: string; deferredSeconds: number; isCounted: boolean }): Promise<boolean> {
+    const set = `status = 'PENDING', lease_expires_at = NULL, summary = $4, error = $5, delivery_id = $6, deferred_seconds = deferred_seconds + $7, max_attempts = max_attempts + $8`;
+    return this.whileHeld(tx, lease, set, [`Will be tried again: ${error.message}`, JSON.stringify(error), again.deliveryId, again.deferredSeconds, again.isCounted ? 0 : 1]);
   }
 
   async cancelOfDocument(tx: TenantTx, documentId: string): Promise<void> {

@@ -4,10 +4,17 @@ import type { Principal } from '../common/principal.js';
 import { Transactions, type SystemTx, type TenantTx } from '../persistence/transactions.js';
 import { JobDto, TaskStatusDto, type JobListDto, type ListJobsQueryDto } from './dto/job.dto.js';
 import type { JobHandler, JobLease, TaskHandler } from './job-handler.js';
-import type { JobEntity, JobError } from './job.entity.js';
+import { JobDeliveries } from './job-deliveries.js';
+import type { NextAttempt } from './next-attempt.js';
+import { JobTurnsRepository } from './job-turns.repository.js';
+import type { JobEntity, JobError, JobPriority } from './job.entity.js';
 import { JobNotFound, LeaseLost } from './jobs.errors.js';
 import { JobsRepository, type JobWithDocument } from './jobs.repository.js';
 import { Queue } from './queue.js';
+
+export interface EnqueueOptions {
+  priority?: JobPriority;
+}
 
 /** Jobs as the product enqueues and ends them, and as people watch them. */
 @Injectable()
@@ -15,18 +22,23 @@ export class JobsService {
   constructor(
     private readonly transactions: Transactions,
     private readonly jobs: JobsRepository,
+    private readonly turns: JobTurnsRepository,
+    private readonly deliveries: JobDeliveries,
     private readonly queue: Queue,
     private readonly cursors: Cursors,
   ) {}
 
   /** Commits with the caller's transaction, so that there is never a document without its job or the reverse. */
-  async enqueue(tx: TenantTx, handler: JobHandler, job: Pick<JobEntity, 'id' | 'userId' | 'documentId'>): Promise<void> {
-    await this.jobs.insert(tx, { ...job, type: handler.type, maxAttempts: handler.maxAttempts });
-    await this.queue.send(tx, handler.type, { tenantId: tx.tenantId, jobId: job.id }, tx.tenantId);
+  async enqueue(tx: TenantTx, handler: JobHandler, job: Pick<JobEntity, 'id' | 'userId' | 'documentId'>, { priority = 'normal' }: EnqueueOptions = {}): Promise<void> {
+    const { type, maxAttempts } = handler;
+    const deliveryId = this.deliveries.newId();
+    const turn = await this.turns.next(tx, priority);
+    await this.jobs.insert(tx, { ...job, type, maxAttempts, deliveryId, priority, turn });
+    await this.deliveries.send(tx, { id: job.id, type, turn }, deliveryId);
   }
 
   async enqueueTask(tx: TenantTx, task: TaskHandler, data: Record<string, string>, delaySeconds = 0): Promise<void> {
-    await this.queue.send(tx, task.name, { ...data, tenantId: tx.tenantId }, tx.tenantId, delaySeconds);
+    await this.queue.send(tx, task.name, { ...data, tenantId: tx.tenantId }, tx.tenantId, { delaySeconds });
   }
 
   /** Work that the installation does on a tenant, not the tenant itself. */
@@ -34,8 +46,8 @@ export class JobsService {
     await this.queue.send(tx, task.name, { tenantId }, tenantId);
   }
 
-  claim(tenantId: string, jobId: string): Promise<JobLease | null> {
-    return this.transactions.forTenant(tenantId, (tx) => this.jobs.claim(tx, jobId));
+  claim(tenantId: string, jobId: string, deliveryId: string): Promise<JobLease | null> {
+    return this.transactions.forTenant(tenantId, (tx) => this.jobs.claim(tx, jobId, deliveryId));
   }
 
   /** @throws LeaseLost */
@@ -64,9 +76,12 @@ export class JobsService {
   }
 
   /** For another attempt; `letGo` releases what this one held, in the same transaction. @throws LeaseLost */
-  async putBack(lease: JobLease, error: JobError, letGo: (tx: TenantTx) => Promise<void>): Promise<void> {
+  async putBack(lease: JobLease, error: JobError, again: NextAttempt, letGo: (tx: TenantTx) => Promise<void>): Promise<void> {
+    const deliveryId = this.deliveries.newId();
     await this.transactions.forTenant(lease.tenantId, async (tx) => {
-      if (!(await this.jobs.putBack(tx, lease, error))) throw new LeaseLost();
+      const deferredSeconds = again.isDeferred ? Math.ceil(again.delaySeconds) : 0;
+      if (!(await this.jobs.putBack(tx, lease, error, { deliveryId, deferredSeconds, isCounted: again.isCounted }))) throw new LeaseLost();
+      await this.deliveries.send(tx, lease, deliveryId, again.delaySeconds);
       await letGo(tx);
     });
   }

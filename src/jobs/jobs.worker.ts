@@ -6,6 +6,7 @@ import { JobRegistry } from './job-registry.js';
 import type { JobError } from './job.entity.js';
 import { JobFailure, LeaseLost } from './jobs.errors.js';
 import { JobsService } from './jobs.service.js';
+import { nextAttempt } from './next-attempt.js';
 import { Queue, type QueuedWork } from './queue.js';
 
 const JOBS_AT_ONCE = 4;
@@ -45,9 +46,9 @@ export class JobsWorker implements OnApplicationBootstrap {
     return this.queue.stop();
   }
 
-  private async runJob(handler: JobHandler, { data, signal }: QueuedWork): Promise<void> {
-    const lease = await this.jobs.claim(data['tenantId']!, data['jobId']!);
-    // It ended meanwhile: cancelled, or finished by a worker that could not tell the queue any more.
+  private async runJob(handler: JobHandler, { id, data, signal }: QueuedWork): Promise<void> {
+    const lease = await this.jobs.claim(data['tenantId']!, data['jobId']!, id);
+    // It ended meanwhile: cancelled, or finished by a worker that could not tell the queue any more. Or another delivery carries it by now.
     if (!lease) return;
     const held = this.leases.hold(lease);
     try {
@@ -65,13 +66,9 @@ export class JobsWorker implements OnApplicationBootstrap {
     if (error instanceof LeaseLost) throw error;
     const told = describe(error);
     this.logger.warn({ err: error, job_id: lease.id, attempt: lease.attempt, code: told.code }, 'a job attempt failed');
-    if (!signal.aborted && (!told.retryable || lease.attempt >= lease.maxAttempts)) {
-      await this.jobs.fail(lease, told, (tx, stage) => handler.giveUp(tx, lease, told, stage));
-      return;
-    }
-    await this.jobs.putBack(lease, told, (tx) => handler.letGo(tx, lease));
-    // The queue delivers again, after a growing delay.
-    throw error;
+    const next = nextAttempt(lease, handler.maxAttempts, { isRetryable: told.retryable, isStopping: signal.aborted && this.queue.isStopping, retryAfterSeconds: error instanceof JobFailure ? error.retryAfterSeconds : undefined });
+    if (next) await this.jobs.putBack(lease, told, next, (tx) => handler.letGo(tx, lease));
+    else await this.jobs.fail(lease, told, (tx, stage) => handler.giveUp(tx, lease, told, stage));
   }
 
   private async runTask(name: string, run: () => Promise<void>): Promise<void> {

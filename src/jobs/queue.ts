@@ -18,8 +18,18 @@ const LONGEST_RUN_SECONDS = 24 * 3600 - 1;
 const DELIVERIES = 1_000_000;
 
 export interface QueuedWork {
+  /** Of the queue's entry; the same when it is delivered again. */
+  id: string;
   data: Record<string, string>;
   signal: AbortSignal;
+}
+
+export interface SendOptions {
+  /** Of the entry; made up when left out. */
+  id?: string;
+  delaySeconds?: number;
+  /** A whole number; the highest comes first, and of the same the oldest. */
+  priority?: number;
 }
 
 /** Carries work from a committed transaction to some worker, at least once (pg-boss). */
@@ -30,6 +40,7 @@ export class Queue {
   private readonly created = new Map<string, Promise<void>>();
   private readonly running = new Set<Promise<void>>();
   private started: Promise<unknown> | undefined;
+  private stopping = false;
 
   constructor(databaseUrl: string, { worker }: { worker: boolean }) {
     this.boss = new PgBoss({
@@ -53,13 +64,13 @@ export class Queue {
     this.boss.on('error', (error) => this.logger.warn(`queue: ${String(error)}`));
   }
 
-  /** Puts work in as part of the transaction: both happen or neither. Work with the same group shares the workers fairly with other groups. */
-  async send(tx: AnyTx, queue: string, data: Record<string, string>, group: string, delaySeconds = 0): Promise<void> {
+  /** Puts work in as part of the transaction: both happen or neither. No group has more than half of a process' workers. */
+  async send(tx: AnyTx, queue: string, data: Record<string, string>, group: string, { id, delaySeconds = 0, priority = 0 }: SendOptions = {}): Promise<void> {
     await this.prepare(queue);
     const { queryRunner } = tx.manager;
     if (!queryRunner) throw new Error('work is queued inside a transaction only');
     const db = { executeSql: async (sql: string, values?: unknown[]) => ({ rows: ((await queryRunner.query(sql, values, true)).records as unknown[]) ?? [] }) };
-    await this.boss.send(queue, data, { db, group: { id: group }, startAfter: delaySeconds });
+    await this.boss.send(queue, data, { db, group: { id: group }, startAfter: delaySeconds, priority, ...(id === undefined ? {} : { id }) });
   }
 
   /**
@@ -91,7 +102,13 @@ export class Queue {
     for (let started = 0; started < concurrency; started++) await this.startWorker(queue, groupConcurrency, handle);
   }
 
+  /** Whether this process stops; work is aborted for other reasons, too, such as a silence of its own. */
+  get isStopping(): boolean {
+    return this.stopping;
+  }
+
   async stop(): Promise<void> {
+    this.stopping = true;
     if (!this.started) return;
     await this.boss.stop({ graceful: true, timeout: DRAIN_MS });
     // The queue aborts what did not finish and does not wait for it, but its last word needs the database that closes next.
@@ -103,7 +120,7 @@ export class Queue {
     const options = { localConcurrency: 1, groupConcurrency, pollingIntervalSeconds: 0.5, notifyPollingIntervalSeconds: 2, heartbeatRefreshSeconds: 2 };
     const worker: { id?: string } = {};
     worker.id = await this.boss.work<Record<string, string>>(queue, options, async ([job]: Job<Record<string, string>>[]) => {
-      if (job) await this.track(handle({ data: job.data, signal: job.signal }));
+      if (job) await this.track(handle({ id: job.id, data: job.data, signal: job.signal }));
       // Straight to the next one: by itself it would wait for the next notification or two seconds.
       if (worker.id !== undefined) this.boss.notifyWorker(worker.id);
     });

@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../common/principal.js';
 import type { DatabaseEntity } from '../databases/database.entity.js';
 import { DatabasesService } from '../databases/databases.service.js';
+import { VectorStoreUnavailable } from '../databases/vector-stores/vector-store.errors.js';
 import { VectorStore, type VectorHit, type VectorQuery } from '../databases/vector-stores/vector-store.js';
 import { Embedder, EmbeddingFailed } from '../embeddings/embedder.js';
 import { Transactions } from '../persistence/transactions.js';
@@ -35,7 +36,7 @@ export class SearchService {
     private readonly store: VectorStore,
   ) {}
 
-  /** @throws DatabaseNotFound, EmbeddingModelChanged */
+  /** @throws DatabaseNotFound, EmbeddingModelChanged, QueryNotEmbedded, VectorStoreUnavailable */
   async search(principal: Principal, dto: SearchDto): Promise<SearchResponseDto> {
     const startedAt = performance.now();
     const databases = await this.searchable(principal, dto);
@@ -90,7 +91,7 @@ export class SearchService {
     const known = new Map<string, number>();
     const unserved = new Set<string>();
     for (let limit = topK + SPARE_CANDIDATES, swaps = 0; ; ) {
-      const lists = await Promise.all(databases.map((database) => this.store.search(database.collectionName, { ...query, limit, excludeDocumentIds: [...unserved] })));
+      const lists = await Promise.all(databases.map((database) => this.candidates(database, { ...query, limit, excludeDocumentIds: [...unserved] })));
       const hits = lists.flat().sort(byScore);
       const { found, hidden, served } = await this.look(principal, hits, databaseIds);
       const isSwapped = swaps < MOST_SWAPS && hidden.some(({ documentId, version }) => version < (served.get(documentId) ?? 0) && known.get(documentId) !== served.get(documentId));
@@ -119,6 +120,24 @@ export class SearchService {
       const served = hidden.length === 0 ? new Map<string, number>() : await this.chunks.findServedVersions(tx, [...new Set(hidden.map(({ documentId }) => documentId))]);
       return { found, hidden, served };
     });
+  }
+
+  private async candidates({ collectionName }: DatabaseEntity, query: VectorQuery): Promise<VectorHit[]> {
+    try {
+      return await this.store.search(collectionName, query);
+    } catch (error) {
+      await this.requireStore();
+      throw error;
+    }
+  }
+
+  /** Tells a store that is away from one that failed at something. @throws VectorStoreUnavailable */
+  private async requireStore(): Promise<void> {
+    try {
+      await this.store.ping();
+    } catch (error) {
+      throw new VectorStoreUnavailable(error);
+    }
   }
 }
 

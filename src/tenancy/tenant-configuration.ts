@@ -1,5 +1,5 @@
-/** Names of the contract; some of them belong to formats that cannot be read yet, and may be set in advance. */
-export const FILE_TYPES = ['pdf', 'docx', 'pptx', 'xlsx', 'html', 'md', 'txt', 'csv', 'json', 'epub', 'odt', 'rtf'] as const;
+/** The names of the formats that can be read, as `documents` knows them. */
+export const FILE_TYPES = ['pdf', 'docx', 'pptx', 'xlsx', 'html', 'md', 'txt', 'csv', 'tsv', 'json', 'jsonl', 'epub', 'odt', 'rtf'] as const;
 export type FileType = (typeof FILE_TYPES)[number];
 
 /** `*` is every type that can be read. */

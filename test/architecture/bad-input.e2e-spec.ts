@@ -70,6 +70,10 @@ describe('bad input', () => {
       ['/api/v1/api-keys', { name: 'key' }],
       ['/api/v1/databases', { name: 'database', description: 'text' }],
       ['/api/v1/ingest/text', { title: 'Title', content: 'Content' }],
+      ['/api/v1/ingest/url', { url: 'http://nowhere.invalid/' }],
+      ['/api/v1/ingest/batch', { items: [{ title: 'Title', content: 'Content of an item' }] }],
+      ['/process/url', { url: 'http://nowhere.invalid/' }],
+      ['/process/chunks', { content: 'Content' }],
       ['/api/v1/search', { query: 'query', top_k: 5 }],
       ['/auth/change-password', { current_password: PASSWORD, new_password: PASSWORD }],
     ];
@@ -139,7 +143,10 @@ describe('bad input', () => {
 
     const OPTIONAL: [string, string, string[]][] = [
       ['POST', '/api/v1/api-keys', ['description', 'permissions', 'environment', 'expires_at', 'rate_limit_per_hour', 'allowed_ips', 'database_ids', 'metadata']],
-      ['POST', '/api/v1/ingest/text', ['database_id', 'database', 'metadata', 'chunk_size', 'chunk_overlap', 'content_type']],
+      ['POST', '/api/v1/ingest/url', ['database_id', 'database', 'metadata', 'chunk_size', 'chunk_overlap', 'chunking_strategy', 'title']],
+      ['POST', '/api/v1/ingest/batch', ['database_id', 'database', 'metadata', 'chunk_size', 'chunk_overlap', 'chunking_strategy']],
+      ['POST', '/api/v1/ingest/text', ['database_id', 'database', 'metadata', 'chunk_size', 'chunk_overlap', 'chunking_strategy', 'content_type']],
+      ['POST', '/process/chunks', ['chunk_size', 'chunk_overlap', 'chunking_strategy', 'content_type']],
       ['POST', '/api/v1/search', ['mode', 'database_ids', 'databases', 'document_ids', 'top_k']],
       ['PUT', '/auth/me', ['name', 'email', 'avatar']],
       ['PUT', '/auth/settings', ['theme', 'language', 'notifications', 'auto_save', 'default_database']],
@@ -171,6 +178,8 @@ describe('bad input', () => {
         ['/auth/login', deep],
         ['/api/v1/api-keys', `{"name":"deep ${depth}","metadata":${deep}}`],
         ['/api/v1/ingest/text', `{"title":"deep","content":"deep ${depth}","metadata":${deep}}`],
+        ['/api/v1/ingest/batch', `{"items":[{"title":"deep","content":"deep ${depth}","metadata":${deep}}]}`],
+        ['/api/v1/ingest/batch', `{"items":${'['.repeat(depth)}${']'.repeat(depth)}}`],
         ['/api/v1/search', `{"query":${deep}}`],
         ['/api/v1/search', `{"query":"x","document_ids":${'['.repeat(depth)}${']'.repeat(depth)}}`],
       ] as const) {

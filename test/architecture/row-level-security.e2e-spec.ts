@@ -3,7 +3,7 @@ import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { migrationOptions } from '../../src/persistence/data-source.js';
 import { MIGRATIONS } from '../../src/persistence/migrations/index.js';
-import { createKey, createTenant, eventually, ingestText, type Tenant } from '../support/factories.js';
+import { createKey, createTenant, eventually, waitForTask, type Tenant } from '../support/factories.js';
 import { TestApp } from '../support/test-app.js';
 import { TestDatabase } from '../support/test-database.js';
 
@@ -30,6 +30,7 @@ const INDEXES_ACROSS_TENANTS: Record<string, string> = {
   quota_history_days: 'and the same pruning',
   events_dispatched: 'so are events that were dispatched long ago',
   documents_deleted: 'for the administrator: what waits to be removed, of all tenants; not unique, so it refuses nothing',
+  job_events_ended: 'events that are old are removed for all tenants, by the system alone; not unique, so it refuses nothing',
   jobs_by_end: 'for the administrator: jobs that are open or ended on the last day; not unique, so it refuses nothing',
 };
 
@@ -59,11 +60,14 @@ describe('row level security', () => {
   async function settle(): Promise<Tenant> {
     const tenant = await createTenant(server.anonymous);
     await createKey(tenant.client, ['read']);
-    await ingestText(tenant.client, 'A page', `Words of ${tenant.tenantId}.`);
+    const batch = await tenant.client.post('/api/v1/ingest/batch', { items: [{ title: 'A page', content: `Words of ${tenant.tenantId}.` }] });
+    expect(await waitForTask(tenant.client, batch.body.tasks[0].task_id)).toMatchObject({ status: 'completed' });
     // The database that everybody starts with is a tenth of what is allowed.
     await server.database.query(`UPDATE tenant_quotas SET warning_threshold = 1 WHERE tenant_id = $1 AND resource = 'databases'`, [tenant.tenantId]);
     // By themselves hours become days only weeks later.
     await server.database.query(`INSERT INTO usage_daily VALUES ($1, current_date - 40, $1, 'GET /', 2, 1, 1, 0, 0, '{1}')`, [tenant.tenantId]);
+    // Only what a provider embeds, and takes many requests for, is kept on the way.
+    await server.database.query(`INSERT INTO embedding_checkpoints SELECT tenant_id, id, 0, '\\x00', '\\x00' FROM documents WHERE tenant_id = $1`, [tenant.tenantId]);
     // And a counter has a history from the first hour on in which it changes again.
     await server.database.query(`INSERT INTO quota_history VALUES ($1, 'documents', date_trunc('hour', now()) - interval '1 hour', 0)`, [tenant.tenantId]);
     return tenant;
@@ -279,7 +283,7 @@ describe('row level security', () => {
         });
         // A table others refer to refuses the delete above and ends the transaction; its insert has one of its own.
         const inserted = await asTenant(mine.tenantId, async () => {
-          const copy = { ...child, ...('id' in child! ? { id: randomUUID() } : {}), ...pointing };
+          const copy = { ...child, ...('id' in child! ? { id: randomUUID() } : {}), ...('item_index' in child! ? { item_index: 1 } : {}), ...pointing };
           const unique = Object.fromEntries(Object.entries(copy).map(([column, value]) => [column, /^(?:name|email_key|content_checksum)$/.test(column) ? `x${randomUUID()}` : column.endsWith('_hash') && column !== 'password_hash' ? `\\x${randomUUID().replaceAll('-', '')}` : value]));
           return refusal(`INSERT INTO ${table} SELECT * FROM jsonb_populate_record(NULL::${table}, $1)`, [JSON.stringify(unique)]);
         });
@@ -377,10 +381,12 @@ describe('row level security', () => {
       }
     });
 
-    it('has no sequence whose numbers would tell how much others do', async () => {
+    it('has no sequence whose numbers would tell how much others do, but for the clock of the queue, which it cannot move', async () => {
       const sequences = await server.database.query(`SELECT relname AS name, has_sequence_privilege('morag_app', oid, 'SELECT, USAGE') AS "isOpen" FROM pg_class WHERE relkind = 'S' AND relnamespace IN ('public'::regnamespace, 'pgboss'::regnamespace) ORDER BY 1`);
       // The order of events stays inside: no answer has the number.
-      expect(sequences).toEqual(['events_sequence_seq', 'migrations_id_seq'].map((name) => ({ name, isOpen: false })));
+      // Where the queue is, a job has to know that takes its turn.
+      expect(sequences).toEqual(['events_sequence_seq', 'job_turn', 'migrations_id_seq'].map((name) => ({ name, isOpen: name === 'job_turn' })));
+      expect(await server.database.query(`SELECT has_sequence_privilege('morag_app', 'job_turn', 'USAGE, UPDATE') AS "canMove"`)).toEqual([{ canMove: false }]);
     });
 
     it('lets a tenant put in work of its own only, and see no other in the queue', async () => {

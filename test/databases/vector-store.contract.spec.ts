@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LanceDbStore } from '../../src/databases/vector-stores/lancedb.store.js';
@@ -325,6 +325,16 @@ function vectorStoreContract(name: string, open: () => Promise<VectorStore>): vo
       await second.close();
     });
 
+    it('keeps each point once when a worker that lost the document writes it at the same moment as the one that has it', async () => {
+      const others = await Promise.all([open(), open()]);
+      const points = pointsOf('a', Array.from({ length: 500 }, (_, at) => `apple ${at}`));
+      await Promise.all([store, ...others].map((handle) => handle.replaceDocument(collection, versionOf('a'), points)));
+      expect(await store.count(collection, TENANT)).toBe(points.length);
+      const ids = (await search({ text: 'apple', limit: 1000 })).map(({ id }) => id);
+      expect(ids.toSorted()).toEqual(points.map(({ id }) => id).toSorted());
+      await Promise.all(others.map((handle) => handle.close()));
+    });
+
     it('answers a ping', async () => expect((await store.ping()).latencyMs).toBeGreaterThanOrEqual(0));
   });
 }
@@ -335,6 +345,16 @@ const warnings: string[] = [];
 vectorStoreContract('LanceDbStore', () =>
   LanceDbStore.open({ directory, logger: { warn: (message) => void warnings.push(message) } }),
 );
+
+it('LanceDbStore fails a ping when its directory is none any more', async () => {
+  const place = join(directory, 'elsewhere.lance');
+  const store = await LanceDbStore.open({ directory: place, logger: { warn: (message) => void warnings.push(message) } });
+  await rm(place, { recursive: true });
+  await expect(store.ping()).rejects.toThrow(/ENOENT/);
+  await writeFile(place, 'in its place');
+  await expect(store.ping()).rejects.toThrow(/ENOTDIR/);
+  await store.close();
+});
 
 afterAll(async () => {
   expect(warnings).toEqual([]);

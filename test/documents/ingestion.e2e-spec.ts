@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { VectorStore } from '../../src/databases/vector-stores/vector-store.js';
 import { HTML_PAGE, makeDocx, makeEncryptedOffice, makePdf, makeZip, MARKDOWN_PAGE, wordParagraph } from '../fixtures/make.js';
+import { makeEpub, makePptx, makeXlsx, pptxShape, xlsxRows } from '../fixtures/packages.js';
 import { blobsOf, isText } from '../support/disk.js';
 import { administrator, createTenant, eventually, ingestText, waitForTask, type Tenant } from '../support/factories.js';
 import { quotasOf, setLimits, usedBy } from '../support/quotas.js';
@@ -65,6 +66,10 @@ describe('ingestion', () => {
       ['HTML', HTML_PAGE, 'returns.html', 'text/html', 'html', 'Returns & refunds', 'returned within 14 days', 2, { heading_path: ['Returns'], page_from: null }],
       ['plain text', 'Call me Ishmael. Some years ago, never mind how long.', 'moby.txt', 'text/plain', 'txt', 'moby.txt', 'Ishmael', 1, { heading_path: [], page_from: null }],
       ['DOCX', makeDocx(wordParagraph('Contract', 1) + wordParagraph('Either party may terminate in March.'), { title: 'The contract' }), 'contract.docx', 'application/vnd.openxmlformats-officedocument.wordprocessingml.document', 'docx', 'The contract', 'terminate March', 1, { heading_path: ['Contract'] }],
+      ['XLSX', makeXlsx([{ name: 'Cover', content: xlsxRows([['Nothing here.']]) }, { name: 'Prices', content: xlsxRows([['Article', 'Price'], ['Walnut', 7], ['Bolt', 9]]) }], { title: 'Price list' }), 'prices.xlsx', 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet', 'xlsx', 'Price list', 'price of the article walnut', 2, { heading_path: ['Prices'], page_from: 2, page_to: 2 }],
+      ['PPTX', makePptx([{ shapes: pptxShape(['Welcome'], 'title') + pptxShape(['Nothing here.']) }, { shapes: pptxShape(['Roadmap'], 'title') + pptxShape(['Ship in autumn.']), notes: 'Mention the delay.' }]), 'road.pptx', 'application/vnd.openxmlformats-officedocument.presentationml.presentation', 'pptx', 'Welcome', 'mention delay', 2, { heading_path: ['Roadmap'], page_from: 2, page_to: 2 }],
+      ['EPUB', makeEpub(['<h1>One</h1><p>Nothing here.</p>', '<h1>Two</h1><p>The lighthouse went dark.</p>'], { title: 'A tale' }), 'tale.epub', 'application/epub+zip', 'epub', 'A tale', 'lighthouse dark', 2, { heading_path: ['Two'], page_from: null }],
+      ['JSON Lines', '{"city":"Graz","birds":["swift"]}\n{"city":"Wien","birds":["gull"]}\n', 'birds.jsonl', 'application/x-ndjson', 'jsonl', 'birds.jsonl', 'city Graz swift', 1, { heading_path: [], page_from: null }],
       ['PDF', makePdf(['Nothing here.', 'Puffins nest in burrows.'], { title: 'Of birds' }), 'birds.pdf', 'application/pdf', 'pdf', 'Of birds', 'puffins burrows', 1, { page_from: 1, page_to: 2 }],
     ] as const)('cites a sentence of %s', async (_, content, name, mediaType, type, title, query, chunks, citation) => {
       const document = await ingested(content, name, mediaType);
@@ -105,6 +110,8 @@ describe('ingestion', () => {
         ['damaged.pdf', damaged, 'corrupt_file'],
         ['damaged.docx', makeDocx(wordParagraph('Cut short.')).subarray(0, 400), 'corrupt_file'],
         ['package.docx', makeZip([{ name: 'word/nothing.xml', content: '<x/>' }]), 'type_mismatch'],
+        ['encrypted.xlsx', Buffer.concat([makeEncryptedOffice(), Buffer.alloc(1)]), 'encrypted_file'],
+        ['broken.json', '{"a":1,}', 'corrupt_file'],
         ['blank.pdf', makePdf(['', '']), 'no_text'],
         ['blank.md', ' \n\t \n', 'no_text'],
       ] as const;
@@ -124,6 +131,8 @@ describe('ingestion', () => {
 
     it.each([
       ['a PDF that is none', 'Just words.', 'words.pdf', 'application/pdf', 415, 'type_mismatch'],
+      ['prose called JSON', 'Just words.', 'words.json', 'application/json', 415, 'type_mismatch'],
+      ['a workbook called a presentation', makeXlsx([{ name: 'S', content: xlsxRows([['x']]) }]), 'a.pptx', 'application/octet-stream', 415, 'type_mismatch'],
       ['a page called PDF', HTML_PAGE, 'page.pdf', 'text/html', 415, 'type_mismatch'],
       ['an executable', Buffer.concat([Buffer.from('7f454c46', 'hex'), randomBytes(200)]), 'tool', 'application/octet-stream', 415, 'unsupported_type'],
       ['a picture called text', Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), randomBytes(200)]), 'notes.txt', 'text/plain', 415, 'type_mismatch'],

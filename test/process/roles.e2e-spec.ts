@@ -26,7 +26,7 @@ describe('an api process and worker processes', () => {
   const startWorker = (): Promise<ServerProcess> => sandbox.start({ ...env, ROLE: 'worker' });
 
   async function send(content: string): Promise<string> {
-    const { status, body } = await client.post('/api/v1/ingest/text', { title: 'A note', content });
+    const { status, body } = await client.post('/api/v1/ingest/text', { title: 'A note', content, chunk_size: 100, chunk_overlap: 0 });
     expect(status).toBe(202);
     return body.task_id as string;
   }
@@ -53,20 +53,24 @@ describe('an api process and worker processes', () => {
     expect(await worker.end()).toBe(0);
   });
 
-  it('lose no job to a SIGKILL: another worker finishes it within a minute, as attempt 2', async () => {
-    embeddings.hold();
+  it('lose no job to a SIGKILL: another worker finishes it within a minute, as attempt 2, and embeds only what is left', async () => {
+    const [asked, before] = [embeddings.requests, embeddings.embedded.length];
+    embeddings.hold(1);
     const first = await startWorker();
-    const jobId = await send('The worker dies while it embeds this.');
-    await eventually(async () => (await client.get(`/api/v1/jobs/${jobId}`)).body.stage, (stage) => stage === 'embedding');
+    const jobId = await send(`The worker dies while it embeds this.\n\n${Array.from({ length: 100 }, (_, at) => `Paragraph ${at} is as long as a chunk has to be so that none other fits in beside it.`).join('\n\n')}`);
+    await embeddings.received(asked + 2);
     await first.end('SIGKILL');
+    const answered = new Set(embeddings.embedded.slice(before, before + 64));
     embeddings.release();
     const second = await startWorker();
     expect(await ended(jobId, 60_000)).toMatchObject({ status: 'FINISHED', attempt: 2, percentage: 100 });
+    expect(answered.size).toBe(64);
+    expect(embeddings.embedded.slice(before + 64).filter((text) => answered.has(text))).toEqual([]);
     expect((await client.post('/api/v1/search', { query: 'embeds' })).body.results.filter((hit: { text: string }) => hit.text.includes('dies'))).toHaveLength(1);
     expect(await second.end()).toBe(0);
   }, 90_000);
 
-  it('hand a job back on SIGTERM, within 30 s, for the next worker', async () => {
+  it('hand a job back on SIGTERM, within 30 s, for the next worker, without using up an attempt', async () => {
     embeddings.hold();
     const first = await startWorker();
     const jobId = await send('The worker is asked to stop while it embeds this.');
@@ -77,7 +81,7 @@ describe('an api process and worker processes', () => {
     expect((await client.get(`/api/v1/jobs/${jobId}`)).body).toMatchObject({ status: 'PENDING' });
     embeddings.release();
     const second = await startWorker();
-    expect(await ended(jobId, 60_000)).toMatchObject({ status: 'FINISHED', attempt: 2 });
+    expect(await ended(jobId, 60_000)).toMatchObject({ status: 'FINISHED', attempt: 2, max_attempts: 6 });
     expect(await second.end()).toBe(0);
   }, 120_000);
 });

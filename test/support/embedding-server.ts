@@ -4,13 +4,25 @@ import type { AddressInfo } from 'node:net';
 
 const DIMENSIONS = 3;
 
-/** An OpenAI-compatible endpoint that answers only while the test lets it, and as it says. */
+interface Refusal {
+  status: number;
+  headers?: Record<string, string>;
+}
+
+/** An OpenAI-compatible endpoint that answers only while the test lets it. */
 export class EmbeddingServer {
   private waiting: (() => void)[] = [];
-  private held = false;
+  private heldFrom = Number.POSITIVE_INFINITY;
   private asked = 0;
-  /** What the next requests are answered with; then 200. */
+  /** What the next requests are answered with, for good: the client does not try again by itself. Then 200. */
   refusals: number[] = [];
+  private refusal: ((request: number) => Refusal | undefined) | undefined;
+  /** Every text that was embedded, in the order in which they came. */
+  readonly embedded: string[] = [];
+  /** When each request came, in milliseconds since the epoch. */
+  readonly askedAt: number[] = [];
+  /** Requests whose client hung up before it had its answer. */
+  abandoned = 0;
 
   private constructor(private readonly server: Server) {}
 
@@ -20,13 +32,15 @@ export class EmbeddingServer {
     server.on('request', (request, response) => {
       let body = '';
       request.setEncoding('utf8').on('data', (text: string) => (body += text));
+      response.once('close', () => {
+        if (!response.writableFinished) embeddings.abandoned += 1;
+      });
       request.once('end', () => {
         const { input } = JSON.parse(body) as { input: string[] };
-        const answer = JSON.stringify({ data: input.map((_, index) => ({ index, embedding: Array.from({ length: DIMENSIONS }, () => 0.5) })) });
-        const status = embeddings.refusals.shift() ?? 200;
-        // The client library would try again by itself.
-        const headers = { 'content-type': 'application/json', 'x-should-retry': 'false' };
-        embeddings.take(() => response.writeHead(status, headers).end(status === 200 ? answer : JSON.stringify({ error: { message: 'refused' } })));
+        const refusal = embeddings.nextRefusal();
+        if (!refusal) embeddings.embedded.push(...input);
+        const answer = JSON.stringify(refusal ? { error: { message: 'later' } } : { data: input.map((_, index) => ({ index, embedding: Array.from({ length: DIMENSIONS }, () => 0.5) })) });
+        embeddings.take(() => response.writeHead(refusal?.status ?? 200, { 'content-type': 'application/json', ...refusal?.headers }).end(answer));
       });
     });
     await once(server.listen(0, '127.0.0.1'), 'listening');
@@ -39,18 +53,23 @@ export class EmbeddingServer {
     return { EMBEDDING_PROVIDER: 'openai', EMBEDDING_URL: `http://127.0.0.1:${port}/v1`, EMBEDDING_MODEL: 'test', EMBEDDING_DIMENSIONS: String(DIMENSIONS) };
   }
 
-  /** Requests since the start. */
-  get count(): number {
+  get requests(): number {
     return this.asked;
   }
 
-  hold(): void {
-    this.held = true;
+  /** Answers so many requests more, and then none. */
+  hold(answered = 0): void {
+    this.heldFrom = this.asked + answered + 1;
   }
 
   release(): void {
-    this.held = false;
+    this.heldFrom = Number.POSITIVE_INFINITY;
     for (const answer of this.waiting.splice(0)) answer();
+  }
+
+  /** Refuses what `refusal` has an answer for, by the number of the request since the start, from 1. */
+  refuse(refusal: ((request: number) => Refusal | undefined) | undefined): void {
+    this.refusal = refusal;
   }
 
   /** Resolves when so many requests have come since the start. */
@@ -64,9 +83,15 @@ export class EmbeddingServer {
     await once(this.server, 'close');
   }
 
+  private nextRefusal(): Refusal | undefined {
+    const status = this.refusals.shift() ?? 200;
+    return status === 200 ? this.refusal?.(this.asked + 1) : { status, headers: { 'x-should-retry': 'false' } };
+  }
+
   private take(answer: () => void): void {
     this.asked += 1;
-    if (this.held) this.waiting.push(answer);
+    this.askedAt.push(Date.now());
+    if (this.asked >= this.heldFrom) this.waiting.push(answer);
     else answer();
     this.server.emit('asked');
   }

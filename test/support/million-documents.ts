@@ -51,19 +51,21 @@ const ROWS: readonly string[] = [
    SELECT ${id('key', 't * 20 + n')}, tenant_id, user_id, 'key ' || n, sha256(('k' || t * 20 + n)::bytea), 'mk_live_0000', 'live', '{read}', ${id('key', 't * 20 + n')}, CASE WHEN n > 5 THEN now() END
      FROM owners, generate_series(0, 19) n`,
   `INSERT INTO documents (id, tenant_id, user_id, database_id, title, name, type, media_type, state, chunk_size, chunk_overlap, chunk_count, size_bytes, content_checksum, blob_key, job_id)
-   SELECT ${id('document', 'n')}, tenant_id, user_id, twentieths[1 + (n - 1) * 20 / ${DOCUMENTS}], 'Title ' || n, 'n.md', CASE WHEN n < 2000 THEN 'docx' ELSE (ARRAY['md', 'txt', 'pdf', 'html'])[1 + n / 1000 % 4] END, '',
+   SELECT ${id('document', 'n')}, tenant_id, user_id, twentieths[1 + (n - 1) * 20 / ${DOCUMENTS}], 'Title ' || n, n || '.md', CASE WHEN n < 2000 THEN 'docx' ELSE (ARRAY['md', 'txt', 'pdf', 'html'])[1 + n / 1000 % 4] END, '',
           CASE WHEN n / 1000 % 50 = 0 THEN 'FAILED' WHEN n % 503 = 0 THEN 'DELETED' ELSE 'INGESTED' END, 2000, 200, 1, 1000, n::text, '', ${id('job', 'n')}
      FROM ${NUMBERED(DOCUMENTS)}`,
-  `INSERT INTO jobs (id, tenant_id, user_id, document_id, type, status, percentage, max_attempts)
-   SELECT ${id('job', 'n')}, tenant_id, user_id, ${id('document', 'n')}, 'ingest', CASE WHEN n < 2000 THEN 'CANCELLED' WHEN n / 1000 % 50 = 0 THEN 'FAILED' ELSE 'FINISHED' END, 100, 3 FROM ${NUMBERED(JOBS)}`,
+  `INSERT INTO jobs (id, tenant_id, user_id, document_id, type, status, percentage, max_attempts, ended_at)
+   SELECT ${id('job', 'n')}, tenant_id, user_id, ${id('document', 'n')}, 'ingest', CASE WHEN n < 2000 THEN 'CANCELLED' WHEN n / 1000 % 50 = 0 THEN 'FAILED' ELSE 'FINISHED' END, 100, 3, now() FROM ${NUMBERED(JOBS)}`,
   `INSERT INTO document_chunks (tenant_id, document_id, version, index, id, text, token_count, char_start, char_end)
    SELECT tenant_id, ${id('document', 'n')}, 1, 0, ${id('chunk', 'n')}, 'text', 1, 0, 4 FROM ${NUMBERED(200_000)}`,
+  `INSERT INTO document_contents (tenant_id, database_id, content_checksum, document_id)
+   SELECT tenant_id, twentieths[1 + (n - 1) * 20 / ${DOCUMENTS}], n::text, ${id('document', 'n')} FROM ${NUMBERED(200_000)}`,
   `INSERT INTO usage_hourly (tenant_id, hour, api_key_id, route, status_class, requests, duration_ms, bytes_in, bytes_out)
    SELECT tenant_id, date_trunc('hour', now()) - make_interval(hours => n % 800), ${id('key', 't * 20 + n / 800 % 3')}, 'GET /' || n / 800, 2, 1, 1, 1, 1 FROM ${NUMBERED(100_000)}`,
 ];
 
 /** Too many rows to enter them into the indexes one by one. */
-const BULK = ['documents', 'jobs', 'document_chunks', 'usage_hourly'];
+const BULK = ['documents', 'jobs', 'document_chunks', 'document_contents', 'usage_hourly'];
 
 /**
  * A million documents, with jobs and chunks of some, keys and hours of usage, over a thousand tenants; the first two are real, one of them

@@ -83,8 +83,8 @@ async function removeIfEmpty(directory: string): Promise<void> {
   }
 }
 
-/** As a power cut would, for this one database; resolves when none of its processes is left. */
-export async function killDatabase(dataDir: string): Promise<void> {
+/** As a power cut would, for this one database, which somebody may bring back at once. */
+export function cutPower(dataDir: string): void {
   for (const pid of databaseProcesses(dataDir)) {
     try {
       process.kill(pid, 'SIGKILL');
@@ -92,5 +92,10 @@ export async function killDatabase(dataDir: string): Promise<void> {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
   }
+}
+
+/** Resolves when none of its processes is left. */
+export async function killDatabase(dataDir: string): Promise<void> {
+  cutPower(dataDir);
   await eventually(async () => databaseProcesses(dataDir), (left) => left.length === 0);
 }

@@ -1,4 +1,5 @@
 import { AppError } from '../../common/errors.js';
+import { ServiceUnavailable } from '../../common/request-errors.js';
 
 /** The embedding model and the collection disagree; only a reindex helps. */
 export class VectorDimensionMismatch extends AppError {
@@ -10,6 +11,13 @@ export class VectorDimensionMismatch extends AppError {
       detail: `The collection holds vectors of ${expected} dimensions, not ${actual}. Reindex the database.`,
       members: { expected, actual },
     });
+  }
+}
+
+/** The whole store is away, not one collection. */
+export class VectorStoreUnavailable extends ServiceUnavailable {
+  constructor(cause: unknown) {
+    super('vector_store_unavailable', 'The vector database does not answer. Nothing was changed; try again in a moment.', 2, { cause });
   }
 }
 

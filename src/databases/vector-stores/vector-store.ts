@@ -60,8 +60,8 @@ export interface VectorHit {
  * Where the vectors of a database live; its own injection token. An adapter keeps these promises, which
  * `test/databases/vector-store.contract.spec.ts` checks on each of them:
  * writes are seen by every later search, also of other processes; a refused write changes nothing; results are in a
- * fixed order, by score and then by id. It need not stand two writers of the same document at once: the job queue
- * runs one at a time.
+ * fixed order, by score and then by id. Two writers of the same points at once, of which one lost its job and does not
+ * know it yet, leave each point once.
  */
 export abstract class VectorStore {
   /**

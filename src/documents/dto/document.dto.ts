@@ -7,6 +7,7 @@ import { DOCUMENT_STATES, type DocumentState, type ProcessingError } from '../do
 import { DOCUMENT_SORTS, type DocumentSort } from '../document-list.repository.js';
 import type { DocumentSums } from '../document-statistics.repository.js';
 import type { DocumentWithCollection } from '../documents.repository.js';
+import { CHUNKING_STRATEGIES, type ChunkingStrategy } from '../ingestion/chunking/chunking.js';
 import { DOCUMENT_TYPES, type DocumentType } from '../ingestion/media-type.js';
 
 const TYPES = Object.keys(DOCUMENT_TYPES) as DocumentType[];
@@ -33,6 +34,12 @@ export class DocumentDto {
   version: number;
   /** How many pieces it was cut into. */
   chunks: number;
+  /** Characters in a chunk, at most. */
+  chunk_size: number;
+  /** Characters that neighbouring chunks share, at most. */
+  chunk_overlap: number;
+  @ApiProperty({ enum: CHUNKING_STRATEGIES })
+  chunking_strategy: ChunkingStrategy;
   quality: number | null;
   size_bytes: number;
   /** SHA-256 of the original, hexadecimal. */
@@ -63,6 +70,9 @@ export class DocumentDto {
       state: document.state,
       version: document.version,
       chunks: document.chunkCount,
+      chunk_size: document.chunkSize,
+      chunk_overlap: document.chunkOverlap,
+      chunking_strategy: document.chunkingStrategy,
       quality: document.quality,
       size_bytes: document.sizeBytes,
       content_checksum: document.contentChecksum,
@@ -122,11 +132,13 @@ export class ListDocumentsQueryDto extends CountedPageQueryDto {
   @IsDate()
   created_before?: Date;
 
+  /** What the list is in the order of; of equals, the newest come first in a falling order. */
   @ApiPropertyOptional({ enum: DOCUMENT_SORTS, default: 'created_at' })
   @Omittable()
   @IsIn(DOCUMENT_SORTS)
   sort_by: DocumentSort = 'created_at';
 
+  /** Falling or rising. */
   @ApiPropertyOptional({ enum: SORT_ORDERS, default: 'desc' })
   @Omittable()
   @IsIn(SORT_ORDERS)

@@ -1,7 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsBoolean, IsIn, IsInt, IsObject, IsString, IsUUID, Length, Matches, Max, MaxLength, Min, ValidateBy } from 'class-validator';
-import { FlagFromText, isNestedDeeperThan, MAX_DEPTH, NumberFromText, Omittable } from '../../common/validation.js';
+import { IsBoolean, IsIn, IsObject, IsString, IsUUID, Length, Matches, MaxLength, ValidateBy } from 'class-validator';
+import { FlagFromText, isNestedDeeperThan, MAX_DEPTH, Omittable } from '../../common/validation.js';
+import { ChunkingOptionsDto } from './chunking-options.dto.js';
 
 /** A multipart field is text: the JSON in it is read here, and what is not JSON, or too deep, is refused by the next check. */
 function parseJson({ obj, key }: { obj: Record<string, unknown>; key: string }): unknown {
@@ -21,14 +22,14 @@ function OnlyWhenReplacing(): PropertyDecorator {
   return ValidateBy({
     name: 'onlyWhenReplacing',
     validator: {
-      validate: (_, args) => (args?.object as IngestOptionsDto).replace_existing,
+      validate: (_, args) => (args?.object as IngestOneDto | undefined)?.replace_existing === true,
       defaultMessage: () => '$property is taken only with replace_existing',
     },
   });
 }
 
 /** Where a document goes and how it is cut. */
-class IngestOptionsDto {
+export class IngestOptionsDto extends ChunkingOptionsDto {
   /** The database by id; otherwise by `database`, otherwise the tenant's default one, otherwise your own. */
   @ApiPropertyOptional({ format: 'uuid' })
   @Omittable()
@@ -50,24 +51,6 @@ class IngestOptionsDto {
   @IsObject()
   metadata?: Record<string, unknown>;
 
-  /** Characters in a chunk, at most. Default: the tenant's `default_chunk_size`. */
-  @ApiPropertyOptional({ minimum: 100, maximum: 16_000, example: 2000 })
-  @Omittable()
-  @NumberFromText()
-  @IsInt()
-  @Min(100)
-  @Max(16_000)
-  chunk_size?: number;
-
-  /** Characters that neighbouring chunks share, at most. Default: the tenant's `default_chunk_overlap`. */
-  @ApiPropertyOptional({ minimum: 0, maximum: 4000, example: 200 })
-  @Omittable()
-  @NumberFromText()
-  @IsInt()
-  @Min(0)
-  @Max(4000)
-  chunk_overlap?: number;
-
   /**
    * Makes this the next version of the document named by `document_id`, or else of the one with the same name in the database; without one, a
    * new document. The old version is served until the new one is whole. Metadata that is not sent stay as they are.
@@ -76,7 +59,10 @@ class IngestOptionsDto {
   @FlagFromText()
   @IsBoolean()
   replace_existing: boolean = false;
+}
 
+/** The same of one document, which can be named. */
+class IngestOneDto extends IngestOptionsDto {
   /** The document to replace; only with `replace_existing`. */
   @ApiPropertyOptional({ format: 'uuid' })
   @Omittable()
@@ -85,7 +71,7 @@ class IngestOptionsDto {
   document_id?: string;
 }
 
-export class IngestFileDto extends IngestOptionsDto {
+export class IngestFileDto extends IngestOneDto {
   /**
    * Default: the file's own title, or its name.
    * @example 'A first document'
@@ -98,13 +84,13 @@ export class IngestFileDto extends IngestOptionsDto {
 
 /** The multipart form, as the documentation shows it. */
 export class IngestFileFormDto extends IngestFileDto {
-  @ApiProperty({ type: 'string', format: 'binary', description: 'PDF, DOCX, HTML, Markdown or plain text' })
+  @ApiProperty({ type: 'string', format: 'binary', description: 'PDF, DOCX, PPTX, XLSX, HTML, Markdown, plain text, CSV, TSV, JSON, JSON Lines, EPUB, ODT or RTF' })
   file: unknown;
 }
 
 export const TEXT_TYPES = ['text/markdown', 'text/plain'] as const;
 
-export class IngestTextDto extends IngestOptionsDto {
+export class IngestTextDto extends IngestOneDto {
   /** @example 'Minutes of the board' */
   @IsString()
   @Length(1, 500)
@@ -121,6 +107,25 @@ export class IngestTextDto extends IngestOptionsDto {
   content_type: (typeof TEXT_TYPES)[number] = 'text/markdown';
 }
 
+/** An absolute URL; whether it may be used is told by trying. */
+export function IsAbsoluteUrl(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isAbsoluteUrl',
+    validator: {
+      validate: (value: unknown) => typeof value === 'string' && value.length <= 2048 && URL.canParse(value),
+      defaultMessage: () => '$property must be an absolute http or https URL of at most 2048 characters',
+    },
+  });
+}
+
+export class IngestUrlDto extends IngestFileDto {
+  /**
+   * What a GET of it answers becomes the document: a page, or a file of a type that can be sent as one. Of a page only the main content is read.
+   * @example 'https://www.rfc-editor.org/rfc/rfc9457.html'
+   */
+  @IsAbsoluteUrl()
+  url: string;
+}
 /** Only a hint for people: what one worker was seen to read in a second, rounded down. */
 const BYTES_PER_SECOND = 200_000;
 

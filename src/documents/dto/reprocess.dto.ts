@@ -1,6 +1,7 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
-import { IsInt, Max, Min } from 'class-validator';
+import { IsIn, IsInt, Max, Min } from 'class-validator';
 import { Omittable } from '../../common/validation.js';
+import { CHUNKING_STRATEGIES, type ChunkingStrategy } from '../ingestion/chunking/chunking.js';
 
 /** How the next version is cut; what is not named stays as it is. */
 export class ReprocessDto {
@@ -19,4 +20,9 @@ export class ReprocessDto {
   @Min(0)
   @Max(4000)
   chunk_overlap?: number;
+
+  @ApiPropertyOptional({ enum: CHUNKING_STRATEGIES })
+  @Omittable()
+  @IsIn(CHUNKING_STRATEGIES)
+  chunking_strategy?: ChunkingStrategy;
 }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '../../common/principal.js';
 import { DatabaseNotFound } from '../../databases/databases.errors.js';
+import type { JobPriority } from '../../jobs/job.entity.js';
 import { JobsService } from '../../jobs/jobs.service.js';
 import { violates } from '../../persistence/postgres-errors.js';
 import { Transactions, type TenantTx } from '../../persistence/transactions.js';
@@ -16,6 +17,7 @@ export interface Upload extends RevisionFacts {
   jobId: string;
   title: string;
   isReplacement: boolean;
+  priority: JobPriority;
 }
 
 /** Enters a stored file as a document, or the next version of one, with its job and its charge, all in one transaction. */
@@ -57,10 +59,10 @@ export class DocumentEntries {
   }
 
   private async enterIn(tx: TenantTx, principal: Principal, request: ReplacementRequest, upload: Upload): Promise<void> {
-    const { jobId, documentId, isReplacement, ...facts } = upload;
+    const { jobId, documentId, isReplacement, priority, ...facts } = upload;
     const { userId } = principal;
     const { database, replaced } = await this.targets.findForUpdate(tx, principal, request, facts.name);
-    await this.jobs.enqueue(tx, this.handler, { id: jobId, userId, documentId });
+    await this.jobs.enqueue(tx, this.handler, { id: jobId, userId, documentId }, { priority });
     if (replaced) await this.revisions.begin(tx, replaced.id, database.collectionName, jobId, () => facts);
     else if (!isReplacement) await this.revisions.create(tx, { ...facts, id: documentId, jobId, userId, databaseId: database.id, metadata: facts.metadata ?? {} });
     // Told last: what is worked on says so first.

@@ -1,29 +1,49 @@
-// The child's entry: one file comes in on standard input (an open file, so that no path is readable), one answer goes out over IPC.
-import { readFileSync } from 'node:fs';
+// The child's entry: files come in on standard input, one after the other and none of them by its path, and an answer for each goes out over IPC.
+import { readSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import type { ExtractedDocument } from './extracted-document.js';
-import type { Answer } from './extraction.js';
+import type { Answer, Assignment } from './extraction-child.js';
 import { ExtractionFailed } from './extraction-failed.js';
 import { isDocumentType, type DocumentType } from './media-type.js';
 
-type Extractor = { extract: (bytes: Buffer) => ExtractedDocument | Promise<ExtractedDocument> };
+type Extractor = { extract: (bytes: Buffer, options: Pick<Assignment, 'mainContentOnly'>) => ExtractedDocument | Promise<ExtractedDocument> };
 
 /** Imported only when needed: the PDF and Office libraries take longer to load than a small text takes to read. */
 const EXTRACTORS: Record<DocumentType, () => Promise<Extractor>> = {
   pdf: () => import('./extractors/pdf.extractor.js'),
   docx: () => import('./extractors/docx.extractor.js'),
+  pptx: () => import('./extractors/pptx.extractor.js'),
+  xlsx: () => import('./extractors/xlsx.extractor.js'),
   html: () => import('./extractors/html.extractor.js'),
   md: () => import('./extractors/markdown.extractor.js'),
   txt: () => import('./extractors/plain-text.extractor.js'),
+  csv: () => import('./extractors/csv.extractor.js'),
+  tsv: () => import('./extractors/csv.extractor.js'),
+  json: () => import('./extractors/json.extractor.js'),
+  jsonl: () => import('./extractors/jsonl.extractor.js'),
+  epub: () => import('./extractors/epub.extractor.js'),
+  odt: () => import('./extractors/odt.extractor.js'),
+  rtf: () => import('./extractors/rtf.extractor.js'),
 };
 
-async function run(type: DocumentType): Promise<ExtractedDocument> {
+/** Blocks until the file is here: there is nothing else to do. */
+function readInput(size: number): Buffer {
+  const bytes = Buffer.allocUnsafe(size);
+  for (let read = 0; read < size; ) {
+    const more = readSync(0, bytes, read, size - read, null);
+    if (more === 0) throw new Error('the input ended early');
+    read += more;
+  }
+  return bytes;
+}
+
+async function run({ type, mainContentOnly, size }: Assignment): Promise<ExtractedDocument> {
   const { extract } = await EXTRACTORS[type]();
-  const bytes = readFileSync(0);
+  const bytes = readInput(size);
   if (bytes.length === 0) throw new ExtractionFailed('empty_file', 'The file is empty.');
   try {
-    return await extract(bytes);
+    return await extract(bytes, { mainContentOnly });
   } catch (error) {
     throw toFailure(error);
   }
@@ -39,7 +59,7 @@ function toFailure(error: unknown): ExtractionFailed {
 }
 
 function answer(message: Answer): void {
-  // The parent ends this process once it has the answer; leaving by ourselves could cut a long one off.
+  // The parent ends this process when it has no more use for it; leaving by ourselves could cut a long answer off.
   process.send?.(message);
 }
 
@@ -68,13 +88,25 @@ function dieWithParent(): void {
   new Worker(code, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 8 } }).unref();
 }
 
+/** What breaks between two files is the fault of neither: the parent then tries again in a new child. */
+let isReading = false;
+
+async function read(assignment: Assignment): Promise<void> {
+  isReading = true;
+  try {
+    if (!isDocumentType(assignment.type)) throw new ExtractionFailed('unsupported_type', 'The type is not supported.');
+    answer({ document: await run(assignment) });
+  } catch (error) {
+    fail(error);
+  } finally {
+    isReading = false;
+  }
+}
+
 refuseNetwork();
 dieWithParent();
 process.on('disconnect', () => process.exit(0));
 // pdf.js leaves rejected promises behind on damaged files, of which the page's own promise tells as well.
 process.on('unhandledRejection', () => undefined);
-process.on('uncaughtException', (error) => fail(toFailure(error)));
-process.once('message', (type) => {
-  if (!isDocumentType(type)) return fail(new ExtractionFailed('unsupported_type', 'The type is not supported.'));
-  run(type).then((document) => answer({ document }), fail);
-});
+process.on('uncaughtException', (error) => (isReading ? fail(toFailure(error)) : process.exit(1)));
+process.on('message', (assignment) => void read(assignment as Assignment));

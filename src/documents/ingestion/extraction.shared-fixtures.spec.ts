@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { chunk } from './chunker.js';
+import { chunk } from './chunking/chunker.js';
 import { Extraction } from './extraction.js';
 import { SNIFF_BYTES, detectDocumentType } from './media-type.js';
 
@@ -23,14 +23,14 @@ async function ingest(path: string) {
 }
 
 const listed = (folder: string) => (existsSync(shared) ? readdirSync(join(shared, folder)).map((name) => join(folder, name)) : ['none']);
-const readable = [...listed('pdf'), ...listed('office'), ...listed('text')].filter((path) => /\.(pdf|docx|html|md|txt)$/.test(path));
+const readable = [...listed('pdf'), ...listed('office'), ...listed('text')].filter((path) => !/\.(?:odp|ods)$/.test(path));
 
 describeWithShared('real documents', () => {
   it.each(readable.length > 0 ? readable : ['none'])('%s becomes text and chunks', async (path) => {
     const document = await ingest(join(shared, path));
     const points = Array.from(document.text);
     expect(document.text).not.toContain('\0');
-    const chunks = chunk(document, { chunkSize: 2000, chunkOverlap: 200, maxTokens: 8191 });
+    const chunks = chunk(document, { chunkSize: 2000, chunkOverlap: 200, chunkingStrategy: 'recursive', maxTokens: 8191 });
     expect(chunks.length).toBeGreaterThan(0);
     for (const { text, charStart, charEnd } of chunks) expect(text).toBe(points.slice(charStart, charEnd).join(''));
     expect(chunks.every(({ pageFrom }) => (pageFrom === null) === (document.pages.length === 0))).toBe(true);
@@ -41,6 +41,17 @@ describeWithShared('real documents', () => {
     const { charStart = 0, charEnd = 0 } = pages[0] ?? {};
     expect(pages).toHaveLength(14);
     expect(Array.from(text).slice(charStart, charEnd).join('')).toContain('Trace-based Just-in-Time Type Specialization');
+  });
+
+  it.each([
+    ['office/test.pptx', { page_from: 3, heading_path: ['Tables'] }, 'Scissors | 1 pair'],
+    ['office/test.xlsx', { page_from: 3, heading_path: ['Sheet3'] }, 'Scissors | 1 pair'],
+    ['office/test.odt', { page_from: null, heading_path: ['Structural Elements', 'Dropcaps'] }, 'In Word it is possible to specify'],
+    ['office/test.epub', { page_from: null, heading_path: ['Structural Elements', 'Dropcaps'] }, 'In Word it is possible to specify'],
+  ])('%s is cited where its reader finds it', async (path, citation, words) => {
+    const chunks = chunk(await ingest(join(shared, path)), { chunkSize: 2000, chunkOverlap: 200, chunkingStrategy: 'recursive', maxTokens: 8191 });
+    const found = chunks.filter(({ text }) => text.includes(words));
+    expect(found.map(({ pageFrom, headingPath }) => ({ page_from: pageFrom, heading_path: headingPath }))).toEqual([citation]);
   });
 
   it.each([
@@ -55,7 +66,8 @@ describeWithShared('real documents', () => {
     ['hostile/oversized_archive.docx', 'archive_limits'],
     ['hostile/poppler-395-0-fuzzed.pdf', 'corrupt_file'],
     ['hostile/poppler-937-0-fuzzed.pdf', 'corrupt_file'],
-    ['office/test.xlsx', 'unsupported_type'],
+    ['office/test.odp', 'unsupported_type'],
+    ['office/test.ods', 'unsupported_type'],
   ])('%s fails with %s', async (path, code) => {
     await expect(ingest(join(shared, path))).rejects.toMatchObject({ code });
   });

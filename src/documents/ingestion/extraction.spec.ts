@@ -18,10 +18,10 @@ async function extract(content: Buffer | string, type: DocumentType, options: Ex
   return new Extraction(options).extract(path, { type }, signal);
 }
 
-/** A child that does `code` where the real one would parse; `type` is the message it was sent. */
+/** A child that does `code` where the real one would parse; `size` is that of its input. */
 async function childThat(code: string): Promise<string> {
   const home = await mkdtemp(join(directory, 'child-'));
-  await writeFile(join(home, 'entry.mjs'), `process.on('disconnect', () => process.exit());\nprocess.once('message', async (type) => {${code}});`);
+  await writeFile(join(home, 'entry.mjs'), `process.on('disconnect', () => process.exit());\nprocess.on('message', async ({ size }) => {${code}});`);
   return join(home, 'entry.mjs');
 }
 
@@ -72,15 +72,66 @@ describe('a file that cannot be read fails with a stable code', () => {
   });
 });
 
+describe('a child that read a file', () => {
+  const telling = '(globalThis.files ??= []).push(size); process.send({ document: { metadata: { pid: process.pid, files: files.length } } });';
+
+  async function inputs(...contents: string[]): Promise<string[]> {
+    return Promise.all(
+      contents.map(async (content) => {
+        const path = join(directory, `${(files += 1)}`);
+        await writeFile(path, content);
+        return path;
+      }),
+    );
+  }
+
+  it('reads the next one of the same owner, and none of anybody else or of nobody', async () => {
+    const extraction = new Extraction({ entry: await childThat(telling) });
+    const read = async (path: string, owner?: string) => (await extraction.extract(path, { type: 'txt', ...(owner === undefined ? {} : { owner }) })).metadata;
+    const [path] = (await inputs('x')) as [string];
+    const first = await read(path, 'ada');
+    expect(await read(path, 'ada')).toEqual({ pid: first['pid'], files: 2 });
+    for (const other of [await read(path, 'bob'), await read(path)]) expect(other).toMatchObject({ files: 1 });
+    expect(await read(path, 'ada')).toEqual({ pid: first['pid'], files: 3 });
+    extraction.onApplicationShutdown();
+    expect(await read(path, 'ada')).toMatchObject({ files: 1 });
+    extraction.onApplicationShutdown();
+  });
+
+  it.each([
+    ['dies', 'process.exit(1)'],
+    ['calls the next one damaged', "process.send({ failure: { code: 'corrupt_file', message: 'x', permanent: true } })"],
+  ])('and then %s is not believed: another one reads the file', async (_name, code) => {
+    const extraction = new Extraction({ entry: await childThat(`if (globalThis.files) return ${code}; ${telling}`) });
+    const [path] = (await inputs('x')) as [string];
+    const read = async () => (await extraction.extract(path, { type: 'txt', owner: 'ada' })).metadata;
+    const first = await read();
+    expect(await read()).toEqual({ pid: expect.any(Number), files: 1 });
+    expect((await read())['pid']).not.toBe(first['pid']);
+    extraction.onApplicationShutdown();
+  });
+
+  it('reads files of every size, one behind the other', async () => {
+    const extraction = new Extraction();
+    const texts = ['a', 'b'.repeat(70_000), 'c', 'd'.repeat(3_000_000)];
+    const read: string[] = [];
+    for (const path of await inputs(...texts)) read.push((await extraction.extract(path, { type: 'txt', owner: 'ada' })).text);
+    expect(read).toEqual(texts);
+    extraction.onApplicationShutdown();
+  });
+});
+
 describe('the child', () => {
   it('has no secret in its environment and may read no file but its own code', async () => {
     process.env['MORAG_TEST_SECRET'] = 'secret';
     const entry = await childThat(`
-      const { readFileSync } = await import('node:fs');
+      const { readFileSync, readSync } = await import('node:fs');
+      const input = Buffer.alloc(size);
+      readSync(0, input);
       const tried = (path) => { try { readFileSync(path); return 'read'; } catch (error) { return error.code; } };
       const { spawnSync } = await import('node:child_process');
       let spawned; try { spawned = spawnSync('true').status; } catch (error) { spawned = error.code; }
-      process.send({ document: { metadata: { env: Object.keys(process.env), files: ['/etc/hostname', '/proc/self/environ', ${JSON.stringify(join(directory, '1'))}].map(tried), spawned, input: readFileSync(0, 'utf8') } } });`);
+      process.send({ document: { metadata: { env: Object.keys(process.env), files: ['/etc/hostname', '/proc/self/environ', ${JSON.stringify(join(directory, '1'))}].map(tried), spawned, input: input.toString() } } });`);
     const { metadata } = await extract('the input', 'txt', { entry });
     delete process.env['MORAG_TEST_SECRET'];
     expect(metadata).toEqual({

@@ -1,11 +1,12 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ExtractedDocument } from './extracted-document.js';
-import { ExtractionFailed, type ExtractionFailureCode } from './extraction-failed.js';
+import { ExtractionChild, type ExtractionLimits } from './extraction-child.js';
+import { ExtractionFailed } from './extraction-failed.js';
 import type { Declaration, DocumentType } from './media-type.js';
+import { RestedChildren } from './rested-children.js';
 
 export interface ExtractionOptions {
   /** Wall clock for one file; default 60 s. */
@@ -18,109 +19,82 @@ export interface ExtractionOptions {
   entry?: string;
 }
 
-/** What the child says, once. */
-export interface Answer {
-  document?: ExtractedDocument;
-  failure?: { code: ExtractionFailureCode; message: string; permanent: boolean };
+export interface ExtractionSubject extends Declaration {
+  /** What `detectDocumentType` answered. */
+  type: DocumentType;
+  /** Whose file it is: a child that read a file reads no other owner's. Without one it reads this file alone. */
+  owner?: string;
+  /** Of a page, leaves out what surrounds its article, if it has one. */
+  mainContentOnly?: boolean;
 }
 
-const WATCHDOG_INTERVAL_MS = 100;
+/** Beyond these a child has read enough: whatever it may have kept of its files goes with it. */
+const MOST_FILES = 200;
+const MOST_KEPT_MB = 300;
 
-/** Parses each file in a process of its own, because no parser of untrusted bytes deserves our memory, secrets or time. */
+/** Parses files in processes of their own, because no parser of untrusted bytes deserves our memory, secrets or time. */
 export class Extraction {
-  private readonly timeoutMs: number;
-  private readonly maxRssMb: number;
+  private readonly limits: ExtractionLimits;
   private readonly command: readonly string[];
   private readonly directory: string;
+  private readonly rested = new RestedChildren();
 
   constructor({ timeoutMs = 60_000, maxHeapMb = 512, maxRssMb = 1024, entry = compiledEntry() }: ExtractionOptions = {}) {
-    this.timeoutMs = timeoutMs;
-    this.maxRssMb = maxRssMb;
+    this.limits = { timeoutMs, maxRssMb };
     this.directory = dirname(entry);
     this.command = [...nodeFlags(entry, maxHeapMb), entry];
   }
 
+  onApplicationShutdown(): void {
+    this.rested.clear();
+  }
+
   /**
-   * Reads the file at `inputPath` as `declared.type` (what `detectDocumentType` answered).
+   * Reads the file at `inputPath` as `subject.type`.
    *
    * @throws {ExtractionFailed} for this file alone; the signal's reason when aborted; a file system error when the input is not there.
    */
-  async extract(inputPath: string, declared: Declaration & { type: DocumentType }, signal?: AbortSignal): Promise<ExtractedDocument> {
+  async extract(inputPath: string, subject: ExtractionSubject, signal?: AbortSignal): Promise<ExtractedDocument> {
     signal?.throwIfAborted();
     const input = await open(inputPath, 'r');
     try {
-      return await this.run(input.fd, declared.type, signal);
+      return (await this.inRestedChild(input, subject, signal)) ?? (await this.inChild(new ExtractionChild(this.command, this.directory), input, subject, signal));
     } finally {
       await input.close();
     }
   }
 
-  private run(inputFd: number, type: DocumentType, signal: AbortSignal | undefined): Promise<ExtractedDocument> {
-    return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, this.command, {
-        // The input is handed over open: the child needs no right to read any path, and its name appears nowhere.
-        stdio: [inputFd, 'ignore', 'ignore', 'ipc'],
-        serialization: 'advanced',
-        cwd: this.directory,
-        env: {},
-      });
-      let settled = false;
-      const settle = (finish: () => void) => {
-        if (settled) return;
-        settled = true;
-        clearTimeout(timer);
-        clearInterval(watchdog);
-        signal?.removeEventListener('abort', abort);
-        child.kill('SIGKILL');
-        finish();
-      };
-      const fail = (failure: unknown) => settle(() => reject(failure));
-      const abort = () => fail(signal?.reason);
-      const timer = setTimeout(() => fail(new ExtractionFailed('parse_timeout', 'Reading the file took too long.')), this.timeoutMs);
-      const watchdog = setInterval(() => void this.watch(child, fail), WATCHDOG_INTERVAL_MS);
-      signal?.addEventListener('abort', abort, { once: true });
-      child.once('message', (answer) => settle(() => receive(answer as Answer | null, resolve, reject)));
-      child.once('error', (error) => fail(crashed(error)));
-      child.once('exit', (_code, killedBy) => fail(killedBy === 'SIGABRT' ? outOfMemory() : crashed(killedBy)));
-      // The channel of a child that is already dead; its exit tells more.
-      child.send(type, () => undefined);
-    });
+  /**
+   * Undefined when there is none, or when it failed: only what fails in a child that saw no other file is the file's fault. A file that
+   * takes too long has had its time.
+   */
+  private async inRestedChild(input: FileHandle, subject: ExtractionSubject, signal: AbortSignal | undefined): Promise<ExtractedDocument | undefined> {
+    const child = subject.owner === undefined ? undefined : this.rested.take(subject.owner);
+    if (!child) return undefined;
+    try {
+      return await this.inChild(child, input, subject, signal);
+    } catch (error) {
+      if (error instanceof ExtractionFailed && error.code !== 'parse_timeout') return undefined;
+      throw error;
+    }
   }
 
-  private async watch(child: ChildProcess, fail: (failure: ExtractionFailed) => void): Promise<void> {
-    if (process.platform !== 'linux' || child.pid === undefined) return;
-    const rssMb = await residentMb(child.pid);
-    if (rssMb !== null && rssMb > this.maxRssMb) fail(outOfMemory());
+  private async inChild(child: ExtractionChild, input: FileHandle, { type, owner, mainContentOnly = false }: ExtractionSubject, signal: AbortSignal | undefined): Promise<ExtractedDocument> {
+    try {
+      const document = await child.extract(input, { type, mainContentOnly }, this.limits, signal);
+      if (owner === undefined || !(await mayReadMore(child))) child.kill();
+      else this.rested.keep(owner, child);
+      return document;
+    } catch (error) {
+      child.kill();
+      throw error;
+    }
   }
 }
 
-/** Believes no shape: a parser gone astray could send anything, and must not throw in this process. */
-function receive(answer: Answer | null, resolve: (document: ExtractedDocument) => void, reject: (failure: ExtractionFailed) => void): void {
-  if (answer?.document !== undefined) return resolve(answer.document);
-  if (answer?.failure === undefined) return reject(crashed('an answer of unknown shape'));
-  const { code, message, permanent } = answer.failure;
-  reject(new ExtractionFailed(code, message, { permanent }));
-}
-
-function outOfMemory(): ExtractionFailed {
-  return new ExtractionFailed('out_of_memory', 'The file needs more memory than a document is given.');
-}
-
-/** Not the file's fault as far as we know: the kernel, an operator or a bug ended the child. */
-function crashed(cause: unknown): ExtractionFailed {
-  return new ExtractionFailed('extraction_crashed', 'The extraction ended unexpectedly.', { permanent: false, cause });
-}
-
-/** From `status`, not `statm`, whose pages are not 4 kB on every machine. Null when the process is gone. */
-async function residentMb(pid: number): Promise<number | null> {
-  try {
-    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, 'latin1'))?.[1];
-    return kilobytes === undefined ? null : Number(kilobytes) / 1024;
-  } catch (error) {
-    // Any failure of the system means that there is nothing left to watch (ENOENT, ESRCH).
-    if ((error as NodeJS.ErrnoException).code !== undefined) return null;
-    throw error;
-  }
+async function mayReadMore(child: ExtractionChild): Promise<boolean> {
+  const residentMb = await child.residentMb();
+  return child.filesRead < MOST_FILES && residentMb !== null && residentMb < MOST_KEPT_MB;
 }
 
 /** Under jest only the TypeScript source runs in this process; the child is then taken from the last build in `dist`. */

@@ -14,6 +14,11 @@ import { IntakeService, type ReceivedFile } from './intake.service.js';
 /** What multipart adds around the file: boundaries, headers and our few fields. */
 const ENVELOPE_BYTES = 1024 * 1024;
 
+function refuseFields(fields: Record<string, unknown>): void {
+  const unknown = Object.keys(fields);
+  if (unknown.length > 0) throw new ValidationFailed(unknown.map((field) => ({ field, message: `property ${field} should not exist` })));
+}
+
 /** Reads a multipart form with one file, which goes to disk as it arrives, wherever in the form it stands. */
 @Injectable()
 export class FileUpload {
@@ -21,17 +26,30 @@ export class FileUpload {
 
   /** @throws UnsupportedMediaType, PayloadTooLarge, QuotaExceeded, MalformedRequest, ValidationFailed; nothing is left behind */
   async read(request: FastifyRequest, principal: Principal, settings: IngestionSettings): Promise<{ file: ReceivedFile; dto: IngestFileDto }> {
+    await this.intake.requireRoom(principal, this.leastBytesOf(request, settings));
+    return this.readForm(request, settings, (fields) => validationPipe.transform(fields, { type: 'body', metatype: IngestFileDto }) as Promise<IngestFileDto>);
+  }
+
+  /** A form without any other field, of a file that will not be kept. @throws UnsupportedMediaType, PayloadTooLarge, MalformedRequest, ValidationFailed; nothing is left behind */
+  async readFileAlone(request: FastifyRequest, settings: IngestionSettings): Promise<ReceivedFile> {
+    this.leastBytesOf(request, settings);
+    return (await this.readForm(request, settings, refuseFields)).file;
+  }
+
+  /** The file has at least so many bytes. A chunked body does not say, and is judged when it is there. */
+  private leastBytesOf(request: FastifyRequest, settings: IngestionSettings): number {
     if (!request.isMultipart()) throw new UnsupportedMediaType('Send the file as multipart/form-data, in a field named "file".');
-    // The file has at least so many bytes. A chunked body does not say, and is judged when it is there.
     const leastBytes = Math.max(0, Number(request.headers['content-length'] ?? 0) - ENVELOPE_BYTES);
     if (leastBytes > settings.maxFileBytes) throw new PayloadTooLarge(settings.maxFileSize);
-    await this.intake.requireRoom(principal, leastBytes);
+    return leastBytes;
+  }
+
+  private async readForm<Form>(request: FastifyRequest, settings: IngestionSettings, understand: (fields: Record<string, unknown>) => Promise<Form> | Form): Promise<{ file: ReceivedFile; dto: Form }> {
     const received: { file?: ReceivedFile } = {};
     try {
       const fields = await this.readParts(request, settings, received);
       if (!received.file) throw new ValidationFailed([{ field: 'file', message: 'file is required' }]);
-      const dto = (await validationPipe.transform(fields, { type: 'body', metatype: IngestFileDto })) as IngestFileDto;
-      return { file: received.file, dto };
+      return { file: received.file, dto: await understand(fields) };
     } catch (error) {
       if (received.file) await this.intake.discard(received.file.blob);
       throw this.translate(error, settings);

@@ -1,9 +1,8 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { EmbeddingModelChanged } from '../../databases/databases.errors.js';
 import { pointId } from '../../databases/vector-stores/point-id.js';
 import { VectorStore, type VectorPoint, type VersionScope } from '../../databases/vector-stores/vector-store.js';
-import { Embedder, EmbeddingFailed } from '../../embeddings/embedder.js';
+import { EmbeddingFailed } from '../../embeddings/embedder.js';
 import type { JobHandler, JobLease, JobRun } from '../../jobs/job-handler.js';
 import type { JobError } from '../../jobs/job.entity.js';
 import { JobFailure, LeaseLost } from '../../jobs/jobs.errors.js';
@@ -14,19 +13,17 @@ import type { DocumentRevision } from '../document.entity.js';
 import { PurgeHandler } from '../purge.handler.js';
 import { BlobStore } from '../storage/blob-store.js';
 import { textKey } from '../versions/blob-keys.js';
+import { cutInTurns } from './chunking/cut-in-turns.js';
 import type { ExtractedDocument } from './extracted-document.js';
 import { Extraction } from './extraction.js';
+import { DocumentEmbedding } from './document-embedding.js';
 import { ExtractionFailed } from './extraction-failed.js';
 import { IngestionsService, type IngestionSubject } from './ingestions.service.js';
 
-/** Texts embedded between two reports of progress. */
-const BATCH = 64;
-/** Chunks cut before other work, such as the queue's heartbeat, gets its turn. */
-const CHUNKS_PER_TURN = 100;
-
 /** Errors of the stages as reasons the document's owner can read; whatever is not known is worth another attempt. */
 function asJobFailure(error: unknown): unknown {
-  if (error instanceof ExtractionFailed || error instanceof EmbeddingFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error });
+  if (error instanceof ExtractionFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error });
+  if (error instanceof EmbeddingFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error, retryAfterSeconds: error.retryAfterSeconds });
   if (error instanceof QuotaExceeded || error instanceof EmbeddingModelChanged) return new JobFailure(error.code, error.message, true, { cause: error });
   return error;
 }
@@ -41,7 +38,7 @@ export class IngestHandler implements JobHandler {
     private readonly ingestions: IngestionsService,
     private readonly blobs: BlobStore,
     private readonly extraction: Extraction,
-    private readonly embedder: Embedder,
+    private readonly embedding: DocumentEmbedding,
     private readonly store: VectorStore,
     private readonly purge: PurgeHandler,
   ) {}
@@ -78,46 +75,35 @@ export class IngestHandler implements JobHandler {
     return this.ingestions.giveUp(tx, lease, error, stage);
   }
 
+  retry(tx: TenantTx, lease: JobLease): Promise<void> {
+    return this.ingestions.retry(tx, lease);
+  }
+
   private async ingest(run: JobRun, subject: IngestionSubject): Promise<void> {
     const { documentId, database, revision } = subject;
     const { tenantId } = run.lease;
     await run.report(5, 'extracting');
-    const extracted = await this.extraction.extract(this.blobs.pathOf(revision.blobKey), { fileName: revision.name, type: revision.type }, run.signal);
+    const { name: fileName, type, sourceUrl } = revision;
+    const extracted = await this.extraction.extract(this.blobs.pathOf(revision.blobKey), { fileName, type, owner: tenantId, mainContentOnly: sourceUrl !== null }, run.signal);
     await run.report(30, 'chunking');
     const chunks = await this.cut(extracted, subject, run.signal);
     await this.ingestions.reserve(run.lease, subject, chunks.length);
-    const vectors = await this.embed(chunks, run);
+    const texts = chunks.map(({ text }) => text);
+    const vectors = await this.embedding.embed(texts, run, (done) => run.report(40 + 50 * done, 'embedding'));
     await run.report(90, 'storing');
     await this.blobs.write(textKey(tenantId, documentId, revision.version), extracted.text);
     await this.store.ensureCollection(database.collectionName, { dimensions: database.dimensions });
+    // What comes next cannot be stopped half-way.
+    run.signal.throwIfAborted();
     const scope = { tenantId, documentId, version: revision.version };
     await this.store.replaceDocument(database.collectionName, scope, toPoints(scope, chunks, vectors));
     await this.ingestions.complete(run.lease, { ...subject, revision: { ...revision, title: titleOf(revision, extracted) } }, chunks);
   }
 
   private async cut(extracted: ExtractedDocument, { documentId, revision }: IngestionSubject, signal: AbortSignal): Promise<IdentifiedChunk[]> {
-    // Its table of tokens takes a quarter of a second to load, which a start need not wait for.
-    const { chunks: cut } = await import('./chunker.js');
-    const options = { chunkSize: revision.chunkSize, chunkOverlap: revision.chunkOverlap, maxTokens: this.embedder.maxInputTokens };
-    const chunks: IdentifiedChunk[] = [];
-    for (const chunk of cut(extracted, options)) {
-      chunks.push({ ...chunk, id: pointId(documentId, revision.version, chunk.index) });
-      if (chunks.length % CHUNKS_PER_TURN === 0) {
-        await nextTurn();
-        signal.throwIfAborted();
-      }
-    }
-    return chunks;
-  }
-
-  private async embed(chunks: readonly IdentifiedChunk[], run: JobRun): Promise<Float32Array[]> {
-    const vectors: Float32Array[] = [];
-    for (let from = 0; from < chunks.length; from += BATCH) {
-      await run.report(40 + (50 * from) / chunks.length, 'embedding');
-      const texts = chunks.slice(from, from + BATCH).map((chunk) => chunk.text);
-      vectors.push(...(await this.embedder.embedDocuments(texts, run.signal)));
-    }
-    return vectors;
+    const { version, chunkSize, chunkOverlap, chunkingStrategy } = revision;
+    const chunks = await cutInTurns(extracted, { chunkSize, chunkOverlap, chunkingStrategy, maxTokens: this.embedding.maxInputTokens }, signal);
+    return chunks.map((chunk) => ({ ...chunk, id: pointId(documentId, version, chunk.index) }));
   }
 }
 

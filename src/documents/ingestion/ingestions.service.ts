@@ -3,11 +3,12 @@ import type { DatabaseEntity } from '../../databases/database.entity.js';
 import { DatabasesService } from '../../databases/databases.service.js';
 import type { JobError } from '../../jobs/job.entity.js';
 import type { JobLease } from '../../jobs/job-handler.js';
-import { LeaseLost } from '../../jobs/jobs.errors.js';
+import { JobOutdated, LeaseLost } from '../../jobs/jobs.errors.js';
 import { JobsService } from '../../jobs/jobs.service.js';
 import { Transactions, type TenantTx } from '../../persistence/transactions.js';
 import type { IdentifiedChunk } from '../chunks.repository.js';
 import type { DocumentEntity, DocumentRevision } from '../document.entity.js';
+import { DocumentRevisions, sameFile } from '../versions/document-revisions.js';
 import { RevisionSteps } from '../versions/revision-steps.js';
 import { revisionOf } from '../versions/transitions.js';
 
@@ -26,6 +27,7 @@ export class IngestionsService {
     private readonly databases: DatabasesService,
     private readonly jobs: JobsService,
     private readonly steps: RevisionSteps,
+    private readonly revisions: DocumentRevisions,
   ) {}
 
   start(lease: JobLease): Promise<IngestionSubject> {
@@ -65,6 +67,17 @@ export class IngestionsService {
   async letGo(tx: TenantTx, lease: JobLease): Promise<void> {
     const document = await this.steps.hold(tx, lease);
     if (document) await this.steps.reserve(tx, document, 0);
+  }
+
+  /**
+   * A failed document waits once more, as a new version and charged anew. Of one that is served, the version that failed is not there any more.
+   * @throws JobOutdated, DuplicateDocument, QuotaExceeded
+   */
+  async retry(tx: TenantTx, lease: JobLease): Promise<void> {
+    const document = await this.steps.find(tx, lease.documentId);
+    const database = document && (await this.databases.findById(tx, document.databaseId));
+    if (!document || !database || document.state !== 'FAILED' || document.jobId !== lease.id) throw new JobOutdated();
+    await this.revisions.begin(tx, document.id, database.collectionName, lease.id, (current) => sameFile(current, {}));
   }
 
   async giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<void> {

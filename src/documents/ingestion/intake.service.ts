@@ -2,12 +2,14 @@ import { Readable } from 'node:stream';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../../common/principal.js';
+import type { JobPriority } from '../../jobs/job.entity.js';
 import { DatabaseUnavailable } from '../../persistence/postgres-errors.js';
 import type { IngestionSettings } from '../../tenancy/tenant-configuration.service.js';
-import { FileRefused, FileTypeNotAllowed, InvalidChunking } from '../documents.errors.js';
+import { FileRefused, FileTypeNotAllowed } from '../documents.errors.js';
 import { AcceptedDto, type IngestFileDto, type IngestTextDto } from '../dto/ingest.dto.js';
 import { BlobStore, type StagedBlob } from '../storage/blob-store.js';
 import { firstOriginalKey, laterOriginalKey } from '../versions/blob-keys.js';
+import { chunkingOf } from './chunking/requested-chunking.js';
 import { DocumentEntries } from './document-entries.js';
 import { ExtractionFailed } from './extraction-failed.js';
 import { displayName } from './file-name.js';
@@ -17,9 +19,12 @@ import { detectDocumentType, DOCUMENT_TYPES, SNIFF_BYTES, type Declaration, type
 export interface ReceivedFile {
   blob: StagedBlob;
   declared: Declaration;
+  /** Where it was fetched; of an upload there is none. */
+  sourceUrl?: string;
 }
 
-async function typeOf({ blob, declared }: ReceivedFile, { allowedFileTypes: allowed }: IngestionSettings): Promise<DocumentType> {
+/** @throws FileRefused, FileTypeNotAllowed */
+export async function typeOf({ blob, declared }: ReceivedFile, { allowedFileTypes: allowed }: IngestionSettings): Promise<DocumentType> {
   const type = await detectType(blob, declared);
   if (!allowed.includes('*') && !allowed.includes(type)) throw new FileTypeNotAllowed(type, allowed);
   return type;
@@ -32,12 +37,6 @@ async function detectType({ head }: StagedBlob, declared: Declaration): Promise<
     if (error instanceof ExtractionFailed) throw new FileRefused(error.code, error.message);
     throw error;
   }
-}
-
-function chunkingOf(dto: IngestFileDto | IngestTextDto, settings: IngestionSettings): { chunkSize: number; chunkOverlap: number } {
-  const { chunk_size: chunkSize = settings.chunkSize, chunk_overlap: chunkOverlap = settings.chunkOverlap } = dto;
-  if (chunkOverlap >= chunkSize) throw new InvalidChunking(chunkSize, chunkOverlap);
-  return { chunkSize, chunkOverlap };
 }
 
 /** Takes documents in: durable on disk first, then row, job and quota in one transaction, then 202. */
@@ -62,17 +61,17 @@ export class IntakeService {
     return this.blobs.discard(blob);
   }
 
-  async ingestText(principal: Principal, settings: IngestionSettings, dto: IngestTextDto): Promise<AcceptedDto> {
+  async ingestText(principal: Principal, settings: IngestionSettings, dto: IngestTextDto, priority: JobPriority = 'normal'): Promise<AcceptedDto> {
     const extension = dto.content_type === 'text/markdown' ? 'md' : 'txt';
     const blob = await this.receive(Readable.from([Buffer.from(dto.content, 'utf8')]), settings);
-    return this.accept(principal, settings, { blob, declared: { fileName: `${dto.title}.${extension}`, mediaType: dto.content_type } }, dto);
+    return this.accept(principal, settings, { blob, declared: { fileName: `${dto.title}.${extension}`, mediaType: dto.content_type } }, dto, priority);
   }
 
   /**
    * The received file becomes a document or the next version of one, or is gone.
    * @throws FileRefused, FileTypeNotAllowed, InvalidChunking, DatabaseNotFound, DocumentNotFound, DuplicateDocument, IllegalTransition, DocumentChanged, QuotaExceeded
    */
-  async accept(principal: Principal, settings: IngestionSettings, file: ReceivedFile, dto: IngestFileDto | IngestTextDto): Promise<AcceptedDto> {
+  async accept(principal: Principal, settings: IngestionSettings, file: ReceivedFile, dto: IngestFileDto | IngestTextDto, priority: JobPriority = 'normal'): Promise<AcceptedDto> {
     const { tenantId } = principal;
     const jobId = uuidv7();
     let kept: string | null = null;
@@ -89,6 +88,7 @@ export class IntakeService {
         documentId,
         jobId,
         isReplacement: replaced !== null,
+        priority,
         title: dto.title ?? name,
         name,
         type,
@@ -98,7 +98,7 @@ export class IntakeService {
         contentChecksum: file.blob.sha256,
         blobKey,
         metadata: dto.metadata ?? null,
-        sourceUrl: null,
+        sourceUrl: file.sourceUrl ?? null,
       });
       return AcceptedDto.from(jobId, documentId, file.blob.sizeBytes);
     } catch (error) {

@@ -4,25 +4,16 @@ import type { Principal } from '../../common/principal.js';
 import { DatabasesService } from '../../databases/databases.service.js';
 import { JobsService } from '../../jobs/jobs.service.js';
 import { Transactions, type TenantTx } from '../../persistence/transactions.js';
-import type { DocumentEntity } from '../document.entity.js';
-import { DocumentChanged, DocumentNotFound, InvalidChunking } from '../documents.errors.js';
+import { DocumentChanged, DocumentNotFound } from '../documents.errors.js';
 import { DocumentsRepository, type DocumentWithCollection } from '../documents.repository.js';
 import { DocumentDto } from '../dto/document.dto.js';
 import { AcceptedDto } from '../dto/ingest.dto.js';
 import type { ReprocessDto } from '../dto/reprocess.dto.js';
 import { IngestHandler } from '../ingestion/ingest.handler.js';
-import { DocumentRevisions, type RevisionFacts } from './document-revisions.js';
+import { DocumentRevisions, sameFile } from './document-revisions.js';
 
 /** How often a deletion begins anew when work on the document began in the same moment. */
 const REMOVAL_ATTEMPTS = 5;
-
-/** The same file once more. @throws InvalidChunking */
-export function sameFile(document: DocumentEntity, changes: ReprocessDto): RevisionFacts {
-  const { name, type, mediaType, sizeBytes, contentChecksum, blobKey, sourceUrl } = document;
-  const { chunk_size: chunkSize = document.chunkSize, chunk_overlap: chunkOverlap = document.chunkOverlap } = changes;
-  if (chunkOverlap >= chunkSize) throw new InvalidChunking(chunkSize, chunkOverlap);
-  return { name, title: null, type, mediaType, sizeBytes, contentChecksum, blobKey, chunkSize, chunkOverlap, metadata: null, sourceUrl };
-}
 
 /** What people do with a document that is there. */
 @Injectable()
@@ -42,7 +33,7 @@ export class DocumentLife {
       const { document, collectionName } = await this.find(tx, principal, id);
       await this.databases.resolve(tx, principal, { database_id: document.databaseId });
       const jobId = uuidv7();
-      await this.jobs.enqueue(tx, this.handler, { id: jobId, userId: principal.userId, documentId: document.id });
+      await this.jobs.enqueue(tx, this.handler, { id: jobId, userId: principal.userId, documentId: document.id }, { priority: 'low' });
       const { sizeBytes } = await this.revisions.begin(tx, document.id, collectionName, jobId, (current) => sameFile(current, dto));
       return AcceptedDto.from(jobId, document.id, sizeBytes);
     });

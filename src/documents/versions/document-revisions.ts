@@ -2,8 +2,9 @@ import { Injectable } from '@nestjs/common';
 import type { TenantTx } from '../../persistence/transactions.js';
 import { DocumentCharges } from '../document-charges.js';
 import type { DocumentCharge, DocumentEntity, DocumentRevision } from '../document.entity.js';
-import { DocumentChanged, DocumentNotFound, IllegalTransition } from '../documents.errors.js';
+import { DocumentChanged, DocumentNotFound, IllegalTransition, InvalidChunking } from '../documents.errors.js';
 import { DocumentsRepository, type DocumentWithCollection, type NewDocument } from '../documents.repository.js';
+import type { ReprocessDto } from '../dto/reprocess.dto.js';
 import { PurgeHandler } from '../purge.handler.js';
 import { DocumentContentsRepository } from './document-contents.repository.js';
 import { allowedIn, begun, type Operation } from './transitions.js';
@@ -11,6 +12,14 @@ import { allowedIn, begun, type Operation } from './transitions.js';
 export type RevisionFacts = Omit<DocumentRevision, 'version'>;
 
 const UNTOUCHED: DocumentCharge = { isCharged: true, sizeBytes: 0, nextBytes: 0, chunkCount: 0, reservedPoints: 0 };
+
+/** The same file once more. @throws InvalidChunking */
+export function sameFile(document: DocumentEntity, changes: ReprocessDto): RevisionFacts {
+  const { name, type, mediaType, sizeBytes, contentChecksum, blobKey, sourceUrl } = document;
+  const { chunk_size: chunkSize = document.chunkSize, chunk_overlap: chunkOverlap = document.chunkOverlap, chunking_strategy: chunkingStrategy = document.chunkingStrategy } = changes;
+  if (chunkOverlap >= chunkSize) throw new InvalidChunking(chunkSize, chunkOverlap);
+  return { name, title: null, type, mediaType, sizeBytes, contentChecksum, blobKey, chunkSize, chunkOverlap, chunkingStrategy, metadata: null, sourceUrl };
+}
 
 /** What people begin and end with a document that is there. Each locks the row first, and takes the counters last. */
 @Injectable()
@@ -89,7 +98,7 @@ export class DocumentRevisions {
     const document = await this.documents.lock(tx, documentId);
     if (!document || document.state === 'DELETED') throw new DocumentNotFound();
     const allowed = allowedIn(document.state);
-    if (!allowed.includes(operation)) throw new IllegalTransition(operation, document.state, allowed);
+    if (!allowed.includes(operation)) throw new IllegalTransition(document.state, allowed);
     return document;
   }
 }

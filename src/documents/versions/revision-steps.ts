@@ -20,6 +20,11 @@ export class RevisionSteps {
     private readonly purge: PurgeHandler,
   ) {}
 
+  /** The document under its lock. */
+  find(tx: TenantTx, documentId: string): Promise<DocumentEntity | null> {
+    return this.documents.lock(tx, documentId);
+  }
+
   /** The document under its lock, as long as this job is at work on it; null once it was deleted, or is another job's. */
   async hold(tx: TenantTx, lease: Pick<JobLease, 'id' | 'documentId'>): Promise<DocumentEntity | null> {
     const document = await this.documents.lock(tx, lease.documentId);

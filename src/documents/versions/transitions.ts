@@ -23,8 +23,8 @@ export const isServed = ({ state, next }: Pick<DocumentEntity, 'state' | 'next'>
 /** What the work on the document makes of it. */
 export function revisionOf(document: DocumentEntity): DocumentRevision {
   if (document.next) return document.next;
-  const { version, name, title, type, mediaType, sizeBytes, contentChecksum, blobKey, chunkSize, chunkOverlap, metadata, sourceUrl } = document;
-  return { version, name, title, type, mediaType, sizeBytes, contentChecksum, blobKey, chunkSize, chunkOverlap, metadata, sourceUrl };
+  const { version, name, title, type, mediaType, sizeBytes, contentChecksum, blobKey, chunkSize, chunkOverlap, chunkingStrategy, metadata, sourceUrl } = document;
+  return { version, name, title, type, mediaType, sizeBytes, contentChecksum, blobKey, chunkSize, chunkOverlap, chunkingStrategy, metadata, sourceUrl };
 }
 
 /** Versions that a reader or a worker may need. One that is not among them and not above `lastVersion` never will be again. */

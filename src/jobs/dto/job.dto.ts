@@ -4,6 +4,7 @@ import { CountedPageInfoDto, CountedPageQueryDto } from '../../common/pagination
 import { Omittable } from '../../common/validation.js';
 import { JOB_STATUSES, type JobError, type JobStatus } from '../job.entity.js';
 import type { JobWithDocument } from '../jobs.repository.js';
+import { STATUS_OF_TASK, TASK_STATUSES, type TaskStatus } from '../task-status.js';
 
 export class JobErrorDto implements JobError {
   /** Stable and snake_case: branch on this. */
@@ -24,9 +25,11 @@ export class JobDto {
   status: JobStatus;
   /** 0 to 100; never falls within an attempt. */
   percentage: number;
+  /** What a running ingest is at: `extracting`, `chunking`, `embedding` or `storing`; of a failed or cancelled job, what it was at. */
   stage: string | null;
   summary: string;
   attempt: number;
+  /** Rises when the job is tried again on request, and by one for each attempt that does not count: the server stopped, or the embedding provider asked to be left alone for a while. */
   max_attempts: number;
   @ApiProperty({ type: JobErrorDto, nullable: true })
   error: JobErrorDto | null;
@@ -76,18 +79,6 @@ export class ListJobsQueryDto extends CountedPageQueryDto {
   @IsUUID()
   document_id?: string;
 }
-
-export const TASK_STATUSES = ['pending', 'in_progress', 'completed', 'failed', 'cancelled'] as const;
-export type TaskStatus = (typeof TASK_STATUSES)[number];
-
-const STATUS_OF_TASK: Readonly<Record<JobStatus, TaskStatus>> = {
-  PENDING: 'pending',
-  WAITING_FOR_REMOTE_WORKER: 'pending',
-  PROCESSING: 'in_progress',
-  FINISHED: 'completed',
-  FAILED: 'failed',
-  CANCELLED: 'cancelled',
-};
 
 /** A job in the shape that MoRAG's clients poll. */
 export class TaskStatusDto {

@@ -12,7 +12,11 @@ import { Administration1764000000011 } from './1764000000011-administration.js';
 import { TenantPurge1764000000012 } from './1764000000012-tenant-purge.js';
 import { Reconciliation1764000000013 } from './1764000000013-reconciliation.js';
 import { ListIndexes1764000000014 } from './1764000000014-list-indexes.js';
+import { ChunkingStrategy1764000000015 } from './1764000000015-chunking-strategy.js';
 import { DocumentVersions1764000000016 } from './1764000000016-document-versions.js';
+import { JobControl1764000000017 } from './1764000000017-job-control.js';
+import { IngestBatches1764000000018 } from './1764000000018-ingest-batches.js';
+import { DocumentOrders1764000000020 } from './1764000000020-document-orders.js';
 
 /** In the order they run. Never edit one that was released: add another. */
 export const MIGRATIONS = [
@@ -30,5 +34,9 @@ export const MIGRATIONS = [
   TenantPurge1764000000012,
   Reconciliation1764000000013,
   ListIndexes1764000000014,
+  ChunkingStrategy1764000000015,
   DocumentVersions1764000000016,
+  JobControl1764000000017,
+  IngestBatches1764000000018,
+  DocumentOrders1764000000020,
 ];

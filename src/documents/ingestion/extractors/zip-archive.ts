@@ -40,21 +40,25 @@ export class ZipArchive {
     return this.entries.has(name);
   }
 
-  /** Inflates one entry, believing no size that the archive states. */
-  async read(name: string): Promise<Buffer> {
+  /** Inflates one entry piece by piece, believing no size that the archive states. @throws {ExtractionFailed} `corrupt_file`, `archive_limits`. */
+  async *pieces(name: string): AsyncGenerator<Buffer> {
     const entry = this.entries.get(name);
     if (entry === undefined) throw new ExtractionFailed('corrupt_file', 'A part of the archive is missing.');
     const stream = await promisify<Entry, NodeJS.ReadableStream>(this.zip.openReadStream.bind(this.zip))(entry);
-    const chunks: Buffer[] = [];
     let size = 0;
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      this.inflatedBytes += chunk.length;
+    for await (const piece of stream as AsyncIterable<Buffer>) {
+      size += piece.length;
+      this.inflatedBytes += piece.length;
       if (size > entry.uncompressedSize) throw limit('an entry is larger than it says');
       if (this.inflatedBytes > MAX_UNCOMPRESSED_BYTES) throw limit('too many bytes');
-      chunks.push(chunk);
+      yield piece;
     }
-    return Buffer.concat(chunks, size);
+  }
+
+  async read(name: string): Promise<Buffer> {
+    const pieces: Buffer[] = [];
+    for await (const piece of this.pieces(name)) pieces.push(piece);
+    return Buffer.concat(pieces);
   }
 
   /** An XML part as text. Office formats forbid DTDs, and without one there are no entities to expand or fetch. */

@@ -1,0 +1,61 @@
+// An API and a worker as the ingestion rows use them: somebody sends documents, and the database tells how far they are.
+import pg from 'pg';
+import { seed } from './seed.mjs';
+
+export class Installation {
+  #api;
+  #token;
+  #client;
+
+  constructor(api, worker, token, client) {
+    this.#api = api;
+    this.worker = worker;
+    this.#token = token;
+    this.#client = client;
+  }
+
+  static async open(api, worker, superuserUrl) {
+    const { token } = await seed(api.url, superuserUrl, 1);
+    const client = new pg.Client({ connectionString: superuserUrl });
+    await client.connect();
+    return new Installation(api, worker, token, client);
+  }
+
+  async upload(name, bytes) {
+    const form = new FormData();
+    form.set('file', new Blob([bytes]), name);
+    return this.#call('/api/v1/ingest/file', { method: 'POST', body: form });
+  }
+
+  list() {
+    return this.#call('/api/v1/documents?limit=20');
+  }
+
+  /** Of the jobs made since then. */
+  async progress(since) {
+    const { rows } = await this.#client.query(
+      `SELECT count(*) FILTER (WHERE status IN ('PENDING', 'PROCESSING'))::int AS open, count(*) FILTER (WHERE status = 'FAILED')::int AS failed,
+              (extract(epoch FROM max(ended_at)) * 1000)::float AS "lastEnded"
+         FROM jobs WHERE created_at >= to_timestamp($1 / 1000.0)`,
+      [since],
+    );
+    return rows[0];
+  }
+
+  /** In ms since 1970. */
+  async startOf(id) {
+    const { rows } = await this.#client.query('SELECT (extract(epoch FROM started_at) * 1000)::float AS at FROM jobs WHERE id = $1', [id]);
+    return rows[0].at;
+  }
+
+  close() {
+    return this.#client.end();
+  }
+
+  async #call(path, init = {}) {
+    const response = await fetch(`${this.#api.url}${path}`, { ...init, headers: { authorization: `Bearer ${this.#token}` } });
+    const answer = await response.json();
+    if (!response.ok) throw new Error(`${path} answered ${response.status}: ${JSON.stringify(answer)}`);
+    return answer;
+  }
+}

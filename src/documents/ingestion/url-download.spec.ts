@@ -1,0 +1,47 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { UrlTimedOut } from '../../outbound/outbound.errors.js';
+import { Outbound } from '../../outbound/outbound.js';
+import { BlobStore } from '../storage/blob-store.js';
+import { UrlDownload } from './url-download.js';
+
+const LIMITS = { maxFileBytes: 1000, maxFileSize: '1000 bytes' };
+
+describe('a download', () => {
+  let site: Server;
+  let directory: string;
+  let download: UrlDownload;
+  let url: string;
+
+  beforeAll(async () => {
+    site = createServer((request, response) => void (request.url === '/half' && response.writeHead(200, { 'content-type': 'text/plain' }).write('half')));
+    await new Promise<void>((ready) => site.listen(0, '127.0.0.1', ready));
+    url = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
+    directory = await mkdtemp(path.join(tmpdir(), 'morag-download-'));
+    download = new UrlDownload(new Outbound({ allow: ['127.0.0.1'], totalTimeoutMs: 150 }), await BlobStore.open(directory));
+  });
+  afterEach(async () => expect(await readdir(path.join(directory, 'incoming'))).toEqual([]));
+  afterAll(async () => {
+    await download.onApplicationShutdown();
+    site.closeAllConnections();
+    await new Promise((done) => site.close(done));
+    await rm(directory, { recursive: true });
+  });
+
+  it.each(['/never', '/half'])('of an address that takes too long (%s) ends in time', async (at) => {
+    await expect(download.fetch(`${url}${at}`, LIMITS, new AbortController().signal)).rejects.toThrow(UrlTimedOut);
+  });
+
+  it.each(['/never', '/half'])('ends with the reason of whoever gives it up (%s)', async (at) => {
+    const giveUp = new AbortController();
+    const asked = new Promise((resolve) => site.once('request', resolve));
+    const fetching = download.fetch(`${url}${at}`, LIMITS, giveUp.signal);
+    await asked;
+    giveUp.abort(new Error('enough'));
+    await expect(fetching).rejects.toThrow('enough');
+    await expect(download.fetchInTurn(`${url}${at}`, LIMITS, giveUp.signal)).rejects.toThrow('enough');
+  });
+});
