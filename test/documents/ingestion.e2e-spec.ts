@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { VectorStore } from '../../src/databases/vector-stores/vector-store.js';
 import { HTML_PAGE, makeDocx, makeEncryptedOffice, makePdf, makeZip, MARKDOWN_PAGE, wordParagraph } from '../fixtures/make.js';
 import { makeEpub, makePptx, makeXlsx, pptxShape, xlsxRows } from '../fixtures/packages.js';
+import type { ApiClient } from '../support/api-client.js';
 import { blobsOf, isText } from '../support/disk.js';
 import { administrator, createTenant, eventually, ingestText, waitForTask, type Tenant } from '../support/factories.js';
 import { quotasOf, setLimits, usedBy } from '../support/quotas.js';
@@ -42,14 +43,16 @@ const isNothing = (seen: Record<string, number>): boolean => Object.values(seen)
 
 describe('ingestion', () => {
   let server: TestApp;
+  let admin: ApiClient;
   let tenant: Tenant;
 
   beforeAll(async () => {
     server = await TestApp.start({ MAX_UPLOAD_MB: '1' });
+    admin = await administrator(server);
   });
   beforeEach(async () => {
     tenant = await createTenant(server.anonymous);
-    await setLimits(await administrator(server), tenant, { api_calls_per_hour: null });
+    await setLimits(admin, tenant, { api_calls_per_hour: null });
   });
   afterAll(() => server.stop());
 

@@ -21,11 +21,21 @@ async function beginUpload(url: string, key: string): Promise<ClientRequest> {
 }
 
 describe('the embedded database', () => {
+  const original = new Sandbox();
+  /** Once set up, and stopped. */
+  let usedDir: string;
   const sandbox = new Sandbox();
+
+  beforeAll(async () => {
+    usedDir = await original.dataDir();
+    const server = await original.start({ DATA_DIR: usedDir });
+    expect(await server.end()).toBe(0);
+  });
   afterEach(() => sandbox.clean());
+  afterAll(() => original.clean());
 
   it('stops with the server, after it', async () => {
-    const dataDir = await sandbox.dataDir();
+    const dataDir = await sandbox.copyOf(usedDir);
     const server = await sandbox.start({ DATA_DIR: dataDir });
     expect(databaseProcesses(dataDir)).toContain(postmasterOf(dataDir));
     expect(await server.end('SIGTERM')).toBe(0);
@@ -42,7 +52,7 @@ describe('the embedded database', () => {
   });
 
   it('outlives Ctrl-C until the request in flight is answered', async () => {
-    const dataDir = await sandbox.dataDir();
+    const dataDir = await sandbox.copyOf(usedDir);
     const server = await sandbox.start({ DATA_DIR: dataDir });
     const key = await createKey((await createTenant(server.client)).client, ['read', 'ingest']);
     const upload = await beginUpload(server.url, key.secret);
@@ -62,7 +72,7 @@ describe('the embedded database', () => {
   });
 
   it('is stopped with the server although a request never ends', async () => {
-    const dataDir = await sandbox.dataDir();
+    const dataDir = await sandbox.copyOf(usedDir);
     const server = await sandbox.start({ DATA_DIR: dataDir });
     const key = await createKey((await createTenant(server.client)).client, ['ingest']);
     const stalled = await beginUpload(server.url, key.secret);
@@ -72,7 +82,7 @@ describe('the embedded database', () => {
   });
 
   it('outlives a SIGKILL of the server, and the next start joins it', async () => {
-    const dataDir = await sandbox.dataDir();
+    const dataDir = await sandbox.copyOf(usedDir);
     const server = await sandbox.start({ DATA_DIR: dataDir });
     const tenant = await createTenant(server.client);
     const postmaster = postmasterOf(dataDir);
@@ -91,7 +101,7 @@ describe('the embedded database', () => {
     ['belongs to another process by now', () => process.pid],
     ["belongs to another program of the database's user by now", (pid: number) => pid],
   ])('recovers when both were killed and the number in postmaster.pid %s', async (_what, numberOf) => {
-    const dataDir = await sandbox.dataDir();
+    const dataDir = await sandbox.copyOf(usedDir);
     const server = await sandbox.start({ DATA_DIR: dataDir });
     const tenant = await createTenant(server.client);
     await server.end('SIGKILL');
@@ -111,7 +121,7 @@ describe('the embedded database', () => {
   });
 
   it('is brought back when it dies under a running server, which answers 503 meanwhile', async () => {
-    const dataDir = await sandbox.dataDir();
+    const dataDir = await sandbox.copyOf(usedDir);
     const server = await sandbox.start({ DATA_DIR: dataDir });
     const tenant = await createTenant(server.client);
     const me = () => tenant.client.get('/auth/me');

@@ -9,6 +9,11 @@ import { setUpDatabase } from '../../dist/src/persistence/database-setup.js';
 import { EmbeddedPostgres } from '../../dist/src/persistence/embedded-postgres.js';
 
 const TEMPLATE = 'morag_template';
+/**
+ * Nothing here has to outlive the machine, and every DROP DATABASE would wait for the disk. What is to outlive a killed process does so all the same:
+ * its pages are the kernel's. Tests that start a database of their own start it as the server does.
+ */
+const WITHOUT_THE_DISK = ['fsync', 'synchronous_commit', 'full_page_writes'];
 
 export default async function globalSetup() {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'morag-test-'));
@@ -17,6 +22,8 @@ export default async function globalSetup() {
   const embedded = await EmbeddedPostgres.join(dataDir, console.warn);
   const client = new pg.Client({ connectionString: embedded.superuserUrl });
   await client.connect();
+  for (const setting of WITHOUT_THE_DISK) await client.query(`ALTER SYSTEM SET ${setting} = off`);
+  await client.query('SELECT pg_reload_conf()');
   await client.query(`CREATE DATABASE ${TEMPLATE} OWNER morag`);
   await client.end();
   const templateUrl = embedded.url.replace(/\/morag$/, `/${TEMPLATE}`);

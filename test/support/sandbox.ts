@@ -1,5 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { chmod, mkdtemp, rm, rmdir } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { eventually } from './factories.js';
@@ -45,6 +46,16 @@ export class Sandbox {
     const directory = await mkdtemp(path.join(tmpdir(), 'morag-process-'));
     await chmod(directory, mode);
     this.directories.push(directory);
+    return directory;
+  }
+
+  /** A fresh one with all that is in another, whose database must not run: with an embedded database that need not be created. */
+  async copyOf(dataDir: string): Promise<string> {
+    const directory = await this.dataDir();
+    const { status, stderr } = spawnSync('cp', ['-a', `${dataDir}/.`, directory], { encoding: 'utf8' });
+    if (status !== 0) throw new Error(`${dataDir} could not be copied: ${stderr}`);
+    // It may be another server's by now.
+    await writeFile(path.join(databaseFiles(directory), 'morag-port'), '0');
     return directory;
   }
 

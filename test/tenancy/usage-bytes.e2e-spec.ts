@@ -49,12 +49,14 @@ describe('the bytes of usage', () => {
   /** Sends a body in parts, chunked unless its length is declared, and answers the status and how long the answer's body was. */
   async function send(path: string, parts: readonly string[], headers: Record<string, string> = {}): Promise<{ status: number; received: number }> {
     const sending = request(`${server.url}${path}`, { method: 'POST', agent, headers: { 'x-api-key': key.secret, 'content-type': 'application/json', ...headers } });
+    // With a declared length the answer may come before the end.
+    const answered = once(sending, 'response');
     for (const part of parts) {
       sending.write(part);
       await delay(5);
     }
     sending.end();
-    const [response] = await once(sending, 'response');
+    const [response] = await answered;
     let received = 0;
     for await (const piece of response) received += (piece as Buffer).length;
     return { status: response.statusCode, received };
