@@ -18,7 +18,7 @@ export class PageQueryDto {
   /** The `next_cursor` of the page before; keep the filters the same. */
   @Omittable()
   @IsString()
-  @MaxLength(500)
+  @MaxLength(4000)
   cursor?: string;
 }
 

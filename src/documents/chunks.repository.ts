@@ -3,6 +3,7 @@ import type { TenantTx } from '../persistence/transactions.js';
 import type { Chunk } from './ingestion/chunking/chunking.js';
 
 export type IdentifiedChunk = Chunk & { id: string };
+export type StoredChunk = IdentifiedChunk & { documentId: string; version: number };
 
 /** PostgreSQL takes the rows as one JSON parameter; a batch keeps that parameter small. */
 const ROWS_PER_STATEMENT = 500;
@@ -21,5 +22,15 @@ export class ChunksRepository {
         [tx.tenantId, documentId, version, JSON.stringify(chunks.slice(from, from + ROWS_PER_STATEMENT))],
       );
     }
+  }
+
+  /** In the order of the text, those that come after an index. */
+  list(tx: TenantTx, documentId: string, version: number, page: { after: number; limit: number }): Promise<StoredChunk[]> {
+    return tx.manager.query<StoredChunk[]>(
+      `SELECT id, document_id AS "documentId", version, index, text, token_count AS "tokenCount", char_start AS "charStart", char_end AS "charEnd",
+              page_from AS "pageFrom", page_to AS "pageTo", heading_path AS "headingPath"
+         FROM document_chunks WHERE tenant_id = $1 AND document_id = $2 AND version = $3 AND index > $4 ORDER BY index LIMIT $5`,
+      [tx.tenantId, documentId, version, page.after, page.limit],
+    );
   }
 }

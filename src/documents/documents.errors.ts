@@ -80,6 +80,34 @@ export class InvalidChunking extends AppError {
   }
 }
 
+/** There is nothing to read of it yet, or never will be. */
+export class NotIngested extends AppError {
+  constructor(state: string) {
+    super({
+      status: 409,
+      code: 'not_ingested',
+      title: 'Not ingested',
+      detail: state === 'FAILED' ? 'The document failed, so no text of it is known: its processing_error says why.' : 'The document has not been read yet: ask again when its state is INGESTED.',
+      retryable: state !== 'FAILED',
+      members: { state },
+    });
+  }
+}
+
+/** Only what was fetched can be fetched again. */
+export class NotFromUrl extends AppError {
+  constructor() {
+    super({ status: 422, code: 'no_source_url', title: 'No source URL', detail: 'The document was sent as a file or a text, so there is nothing to fetch. Send its new version with replace_existing.' });
+  }
+}
+
+/** Documents from before texts were kept have none. */
+export class TextNotKept extends AppError {
+  constructor() {
+    super({ status: 409, code: 'text_not_kept', title: 'Text not kept', detail: 'This document was ingested before texts were kept. Reprocess it, and its text can be read.' });
+  }
+}
+
 export class StorageFull extends AppError {
   constructor() {
     super({ status: 507, code: 'storage_full', title: 'Storage full', detail: 'The server has no room left. Nothing was kept; tell its operator.', retryable: true });

@@ -9,6 +9,12 @@ import { TenancyModule } from '../tenancy/tenancy.module.js';
 import { ChunksRepository } from './chunks.repository.js';
 import { DocumentCharges } from './document-charges.js';
 import { DOCUMENT_COUNTS } from './document-counts.js';
+import { DocumentBatchesController } from './document-batches.controller.js';
+import { DocumentBatches } from './document-batches.service.js';
+import { DocumentFilesController } from './document-files.controller.js';
+import { DocumentFiles } from './document-files.service.js';
+import { DocumentListRepository } from './document-list.repository.js';
+import { DocumentStatisticsRepository } from './document-statistics.repository.js';
 import { DocumentEntity } from './document.entity.js';
 import { DocumentsController } from './documents.controller.js';
 import { DocumentsRepository } from './documents.repository.js';
@@ -40,17 +46,18 @@ import { BlobStore } from './storage/blob-store.js';
 import { DocumentContentsRepository } from './versions/document-contents.repository.js';
 import { DocumentLife } from './versions/document-life.service.js';
 import { DocumentRevisions } from './versions/document-revisions.js';
+import { DocumentRefresh } from './versions/document-refresh.service.js';
 import { ReplacementTargets } from './versions/replacement-targets.js';
 import { RevisionSteps } from './versions/revision-steps.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([DocumentEntity]), DatabasesModule, TenancyModule],
-  controllers: [DocumentsController, IngestionController, IngestBatchesController, ProcessingController],
+  controllers: [DocumentsController, DocumentFilesController, DocumentBatchesController, IngestionController, IngestBatchesController, ProcessingController],
   providers: [
     { provide: BlobStore, inject: [Config], useFactory: (config: Config) => BlobStore.open(config.blobDir) },
     { provide: Extraction, useFactory: () => new Extraction() },
     { provide: Outbound, inject: [Config], useFactory: ({ env }: Config) => new Outbound({ allow: env.OUTBOUND_ALLOW }) },
-    DocumentsRepository, ChunksRepository, DocumentsService, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, EmbeddingCheckpointsRepository, DocumentEmbedding, IngestHandler, ChunkPreviews, PurgeHandler,
+    DocumentsRepository, DocumentListRepository, DocumentStatisticsRepository, ChunksRepository, DocumentsService, DocumentFiles, DocumentBatches, DocumentRefresh, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, EmbeddingCheckpointsRepository, DocumentEmbedding, IngestHandler, ChunkPreviews, PurgeHandler,
     UrlDownload, UrlIngestion, Conversion, IngestBatches, IngestBatchesRepository,
     DocumentContentsRepository, DocumentRevisions, DocumentLife, ReplacementTargets, RevisionSteps,
     PendingPurgesRepository, PendingPurges, StoreReconciliationRepository, StoreReconciliation, BlobStoreHealth,

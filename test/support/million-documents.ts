@@ -54,8 +54,8 @@ const ROWS: readonly string[] = [
    SELECT ${id('document', 'n')}, tenant_id, user_id, twentieths[1 + (n - 1) * 20 / ${DOCUMENTS}], 'Title ' || n, n || '.md', CASE WHEN n < 2000 THEN 'docx' ELSE (ARRAY['md', 'txt', 'pdf', 'html'])[1 + n / 1000 % 4] END, '',
           CASE WHEN n / 1000 % 50 = 0 THEN 'FAILED' WHEN n % 503 = 0 THEN 'DELETED' ELSE 'INGESTED' END, 2000, 200, 1, 1000, n::text, '', ${id('job', 'n')}
      FROM ${NUMBERED(DOCUMENTS)}`,
-  `INSERT INTO jobs (id, tenant_id, user_id, document_id, type, status, percentage, max_attempts)
-   SELECT ${id('job', 'n')}, tenant_id, user_id, ${id('document', 'n')}, 'ingest', CASE WHEN n < 2000 THEN 'CANCELLED' WHEN n / 1000 % 50 = 0 THEN 'FAILED' ELSE 'FINISHED' END, 100, 3 FROM ${NUMBERED(JOBS)}`,
+  `INSERT INTO jobs (id, tenant_id, user_id, document_id, type, status, percentage, max_attempts, ended_at)
+   SELECT ${id('job', 'n')}, tenant_id, user_id, ${id('document', 'n')}, 'ingest', CASE WHEN n < 2000 THEN 'CANCELLED' WHEN n / 1000 % 50 = 0 THEN 'FAILED' ELSE 'FINISHED' END, 100, 3, now() FROM ${NUMBERED(JOBS)}`,
   `INSERT INTO document_chunks (tenant_id, document_id, version, index, id, text, token_count, char_start, char_end)
    SELECT tenant_id, ${id('document', 'n')}, 1, 0, ${id('chunk', 'n')}, 'text', 1, 0, 4 FROM ${NUMBERED(200_000)}`,
   `INSERT INTO document_contents (tenant_id, database_id, content_checksum, document_id)

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { DataSource } from 'typeorm';
+import { BY_THE_CLOCK } from './statement-recorder.js';
 import type { TestApp } from './test-app.js';
 
 /** The plans of the SELECT statements on these tables (the first one that a statement names) that a call leads to, as the system's role gets them. */
@@ -14,7 +15,7 @@ export async function plansOf(server: TestApp, tables: readonly string[], call: 
     source.logger = logger;
   }
   // Others are asked now and then: for the caller's session, or by the worker.
-  return explain(server, asked.filter(([sql]) => sql.startsWith('SELECT ') && tables.includes(/\bFROM "?(\w+)/.exec(sql)?.[1] ?? '')));
+  return explain(server, asked.filter(([sql]) => sql.startsWith('SELECT ') && !BY_THE_CLOCK.test(sql) && tables.includes(/\bFROM "?(\w+)/.exec(sql)?.[1] ?? '')));
 }
 
 const ignore = (): void => undefined;

@@ -10,7 +10,7 @@ export interface Recorded {
 }
 
 /** The flush of usage, the look for leases that ran out, and the looks after those that are held and at what is watched. */
-const BY_THE_CLOCK = /usage_flushes|jsonb_to_recordset\(\$1::jsonb\) AS n|lease_expires_at <= now\(\) LIMIT|unnest\(\$1::uuid\[\], \$2::uuid\[\], \$3::int\[\]\)|setval\(/;
+export const BY_THE_CLOCK = /usage_flushes|jsonb_to_recordset\(\$1::jsonb\) AS n|lease_expires_at <= now\(\) LIMIT|unnest\(\$1::uuid\[\], \$2::uuid\[\], \$3::int\[\]\)|setval\(/;
 const FRAME = /^(?:START TRANSACTION|BEGIN|COMMIT|ROLLBACK|SAVEPOINT)/;
 
 /** Listens to every statement that the server in this process sends through its pool, and remembers those of what it is asked to watch. */

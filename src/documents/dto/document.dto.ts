@@ -1,13 +1,17 @@
-import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsIn, IsString, IsUUID, MaxLength } from 'class-validator';
-import { PageInfoDto, PageQueryDto } from '../../common/pagination.js';
-import { Omittable } from '../../common/validation.js';
+import { ApiProperty, ApiPropertyOptional, type ApiPropertyOptions } from '@nestjs/swagger';
+import { IsDate, IsIn, IsObject, IsString, IsUUID, Length, MaxLength } from 'class-validator';
+import { CountedPageInfoDto, CountedPageQueryDto } from '../../common/pagination.js';
+import { AsSent, DateFromText, Omittable } from '../../common/validation.js';
+import type { StoredChunk } from '../chunks.repository.js';
 import { DOCUMENT_STATES, type DocumentState, type ProcessingError } from '../document.entity.js';
+import { DOCUMENT_SORTS, type DocumentSort } from '../document-list.repository.js';
+import type { DocumentSums } from '../document-statistics.repository.js';
 import type { DocumentWithCollection } from '../documents.repository.js';
 import { CHUNKING_STRATEGIES, type ChunkingStrategy } from '../ingestion/chunking/chunking.js';
 import { DOCUMENT_TYPES, type DocumentType } from '../ingestion/media-type.js';
 
 const TYPES = Object.keys(DOCUMENT_TYPES) as DocumentType[];
+const SORT_ORDERS = ['asc', 'desc'] as const;
 const VISIBLE_STATES = DOCUMENT_STATES.filter((state) => state !== 'DELETED');
 
 export class ProcessingErrorDto implements ProcessingError {
@@ -87,11 +91,11 @@ export class DocumentDto {
   }
 }
 
-export class DocumentListDto extends PageInfoDto {
+export class DocumentListDto extends CountedPageInfoDto {
   documents: DocumentDto[];
 }
 
-export class ListDocumentsQueryDto extends PageQueryDto {
+export class ListDocumentsQueryDto extends CountedPageQueryDto {
   /** Only documents in this state. */
   @ApiPropertyOptional({ enum: VISIBLE_STATES })
   @Omittable()
@@ -115,4 +119,126 @@ export class ListDocumentsQueryDto extends PageQueryDto {
   @IsString()
   @MaxLength(255)
   query?: string;
+
+  /** Sent after this time. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  created_after?: Date;
+
+  /** Sent before this time. */
+  @Omittable()
+  @DateFromText()
+  @IsDate()
+  created_before?: Date;
+
+  /** What the list is in the order of; of equals, the newest come first in a falling order. */
+  @ApiPropertyOptional({ enum: DOCUMENT_SORTS, default: 'created_at' })
+  @Omittable()
+  @IsIn(DOCUMENT_SORTS)
+  sort_by: DocumentSort = 'created_at';
+
+  /** Falling or rising. */
+  @ApiPropertyOptional({ enum: SORT_ORDERS, default: 'desc' })
+  @Omittable()
+  @IsIn(SORT_ORDERS)
+  sort_order: (typeof SORT_ORDERS)[number] = 'desc';
+}
+
+/** What is named is changed. */
+export class UpdateDocumentDto {
+  @Omittable()
+  @IsString()
+  @Length(1, 500)
+  title?: string;
+
+  /** In place of all that was there before. */
+  @ApiPropertyOptional({ type: 'object', additionalProperties: true, example: { project: 'tour' } })
+  @Omittable()
+  @AsSent()
+  @IsObject()
+  metadata?: Record<string, unknown>;
+}
+
+export class ChunkDto {
+  @ApiProperty({ format: 'uuid' })
+  id: string;
+  @ApiProperty({ format: 'uuid' })
+  document_id: string;
+  version: number;
+  /** From 0, in the order of the text. */
+  index: number;
+  text: string;
+  token_count: number;
+  /** Where it begins in the extracted text, in Unicode code points. */
+  char_start: number;
+  /** Where it ends; the code point there is not part of it. */
+  char_end: number;
+  page_from: number | null;
+  page_to: number | null;
+  /** From the outermost heading to the one right above the text. */
+  heading_path: string[];
+  /** The document's. */
+  @ApiProperty({ type: 'object', additionalProperties: true })
+  metadata: object;
+
+  static from(chunk: StoredChunk, metadata: object): ChunkDto {
+    return {
+      id: chunk.id,
+      document_id: chunk.documentId,
+      version: chunk.version,
+      index: chunk.index,
+      text: chunk.text,
+      token_count: chunk.tokenCount,
+      char_start: chunk.charStart,
+      char_end: chunk.charEnd,
+      page_from: chunk.pageFrom,
+      page_to: chunk.pageTo,
+      heading_path: chunk.headingPath,
+      metadata,
+    };
+  }
+}
+
+export class ChunkListDto extends CountedPageInfoDto {
+  chunks: ChunkDto[];
+}
+
+export class DocumentStatsQueryDto {
+  /** Only of this database. */
+  @ApiPropertyOptional({ format: 'uuid' })
+  @Omittable()
+  @IsUUID()
+  database_id?: string;
+}
+
+const counts = (keys: readonly string[]): ApiPropertyOptions => ({ type: 'object', properties: Object.fromEntries(keys.map((key) => [key, { type: 'integer' }])), additionalProperties: false });
+
+export class DocumentStatsDto {
+  total: number;
+  /** How many are in each state; only states in which there are any. */
+  @ApiProperty(counts(VISIBLE_STATES))
+  by_state: Partial<Record<DocumentState, number>>;
+  /** How many are of each type; only types of which there are any. */
+  @ApiProperty(counts(TYPES))
+  by_type: Partial<Record<DocumentType, number>>;
+  /** How many are in each database, by its id. */
+  @ApiProperty({ type: 'object', additionalProperties: { type: 'integer' } })
+  by_database: Record<string, number>;
+  /** Of all original files. */
+  size_bytes: number;
+  chunks: number;
+
+  static from(sums: readonly DocumentSums[]): DocumentStatsDto {
+    const stats: DocumentStatsDto = { total: 0, by_state: {}, by_type: {}, by_database: {}, size_bytes: 0, chunks: 0 };
+    for (const { databaseId, state, type, documents, sizeBytes, chunks } of sums) {
+      stats.total += documents;
+      stats.by_state[state] = (stats.by_state[state] ?? 0) + documents;
+      stats.by_type[type] = (stats.by_type[type] ?? 0) + documents;
+      stats.by_database[databaseId] = (stats.by_database[databaseId] ?? 0) + documents;
+      stats.size_bytes += sizeBytes;
+      stats.chunks += chunks;
+    }
+    return stats;
+  }
 }

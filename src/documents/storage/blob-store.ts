@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream, type Dir } from 'node:fs';
-import { mkdir, open, opendir, readdir, rename, rm, rmdir, stat, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, open, opendir, readdir, rename, rm, rmdir, stat, statfs, writeFile, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -174,6 +174,16 @@ export class BlobStore {
 
   pathOf(key: string): string {
     return path.join(this.root, key);
+  }
+
+  /** Null when there is no such file. */
+  async openForReading(key: string): Promise<FileHandle | null> {
+    try {
+      return await open(this.pathOf(key), 'r');
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return null;
+      throw error;
+    }
   }
 
   /** Of the keys `directory/name`, every directory. */

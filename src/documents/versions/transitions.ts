@@ -17,6 +17,9 @@ export const allowedIn = (state: DocumentState): readonly Operation[] => ALLOWED
 
 export const isBeingMade = ({ state }: Pick<DocumentEntity, 'state'>): boolean => state === 'PENDING' || state === 'INGESTING';
 
+/** Whether there is a version that readers see. */
+export const isServed = ({ state, next }: Pick<DocumentEntity, 'state' | 'next'>): boolean => state === 'INGESTED' || state === 'DEPRECATED' || next !== null;
+
 /** What the work on the document makes of it. */
 export function revisionOf(document: DocumentEntity): DocumentRevision {
   if (document.next) return document.next;
