@@ -76,6 +76,19 @@ describe('the reconciliation of files and vectors', () => {
     expect(await reconciliation.reconcile({ repair: false })).toMatchObject({ missingBlobs: 0 });
   });
 
+  it('knows the file and the text of a version that is coming, and misses them', async () => {
+    const [coming, text] = [`${tenant.tenantId}/${documentId}.${UNKNOWN}`, `${tenant.tenantId}/${documentId}.2.text`];
+    await leave(coming, 2);
+    await leave(text, 2);
+    expect(await reconciliation.reconcile({ repair: false })).toMatchObject({ orphanBlobs: 2, missingBlobs: 0 });
+    await server.database.query(`UPDATE documents SET state = 'PENDING', last_version = 2, next = jsonb_build_object('version', 2, 'blobKey', $2::text) WHERE id = $1`, [documentId, coming]);
+    expect(await reconciliation.reconcile({ repair: false })).toMatchObject({ orphanBlobs: 0, missingBlobs: 0, collectionsSkipped: 1 });
+    await rm(fileOf(coming));
+    expect(await reconciliation.reconcile({ repair: false })).toMatchObject({ missingBlobs: 1, examples: { missingBlobs: [coming] } });
+    await server.database.query(`UPDATE documents SET state = 'INGESTED', last_version = 1, next = NULL WHERE id = $1`, [documentId]);
+    await rm(fileOf(text));
+  });
+
   it('finds collections with vectors too few or too many, and says nothing of one that is changing', async () => {
     const [database] = (await tenant.client.get<{ databases: { id: string; collection_name: string }[] }>('/api/v1/databases')).body.databases;
     await server.app.get(VectorStore, { strict: false }).deleteDocument(database!.collection_name, { tenantId: tenant.tenantId, documentId });

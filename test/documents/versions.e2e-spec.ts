@@ -226,6 +226,34 @@ describe('a document', () => {
     });
   });
 
+  it('that was replaced while it was searched is found in its new version', async () => {
+    const id = await done(send('Notes', textOf('zebra old', 2)));
+    const store = server.app.get(VectorStore, { strict: false });
+    const { search: find } = store;
+    const [answered, late] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let calls = 0;
+    // Only delayed: what the store found first is from before the new version.
+    store.search = async (...args) => {
+      calls += 1;
+      const hits = await find.apply(store, args);
+      if (calls === 1) {
+        answered.resolve();
+        await late.promise;
+      }
+      return hits;
+    };
+    try {
+      const searching = search('zebra');
+      await answered.promise;
+      await done(replace('Notes', textOf('zebra new', 3)));
+      late.resolve();
+      expect((await searching).results.map(({ citation }: { citation: object }) => citation)).toMatchObject(Array.from({ length: 3 }, () => ({ document_id: id, version: 2 })));
+      expect(calls).toBe(2);
+    } finally {
+      store.search = find;
+    }
+  });
+
   it('that is deprecated is read and charged, but not found, until it is restored', async () => {
     const id = await ingestText(tenant.client, 'Birds', 'Puffins nest in burrows.');
     const used = await usedBy(tenant.client);

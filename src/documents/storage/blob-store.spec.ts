@@ -60,6 +60,15 @@ describe('the blob store', () => {
     expect(await readFile(store.pathOf('one-more/a'), 'utf8')).toBe('one-more/a');
   });
 
+  it('writes a text whole, in the place of what was there, and leaves nothing of one that cannot be written', async () => {
+    await store.write('tenant/a.1.text', 'before');
+    await store.write('tenant/a.1.text', 'naïve 🐦');
+    expect(await readFile(store.pathOf('tenant/a.1.text'), 'utf8')).toBe('naïve 🐦');
+    await expect(store.write('tenant/a.1.text/below', 'x')).rejects.toThrow('EEXIST');
+    expect(await readFile(store.pathOf('tenant/a.1.text'), 'utf8')).toBe('naïve 🐦');
+    expect(await incoming()).toEqual([]);
+  });
+
   it('leaves nothing of a file that is too large, and takes one that just fits', async () => {
     await expect(store.receive(Readable.from([Buffer.alloc(1001)]), LIMITS)).rejects.toBeInstanceOf(PayloadTooLarge);
     expect(await incoming()).toEqual([]);
