@@ -7,6 +7,10 @@ export type JobStatus = (typeof JOB_STATUSES)[number];
 export const JOB_PRIORITIES = ['normal', 'low'] as const;
 export type JobPriority = (typeof JOB_PRIORITIES)[number];
 
+/** What only a worker elsewhere can read. */
+export const REMOTE_TYPES = ['audio', 'video', 'image'] as const;
+export type RemoteType = (typeof REMOTE_TYPES)[number];
+
 export interface JobError {
   code: string;
   message: string;
@@ -57,6 +61,10 @@ export class JobEntity {
   /** The one entry of the queue that carries the job; what another one delivers is stale. */
   @Column({ name: 'delivery_id', type: 'uuid', nullable: true })
   deliveryId: string | null;
+
+  /** As long as the job needs a remote worker that reads files of this type; null once its text is there. */
+  @Column({ name: 'remote_type', type: 'text', nullable: true })
+  remoteType: RemoteType | null;
 
   @Column({ type: 'text' })
   priority: JobPriority;

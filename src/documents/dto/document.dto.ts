@@ -5,9 +5,9 @@ import { Omittable } from '../../common/validation.js';
 import { DOCUMENT_STATES, type DocumentState, type ProcessingError } from '../document.entity.js';
 import type { DocumentWithCollection } from '../documents.repository.js';
 import { CHUNKING_STRATEGIES, type ChunkingStrategy } from '../ingestion/chunking/chunking.js';
-import { DOCUMENT_TYPES, type DocumentType } from '../ingestion/media-type.js';
+import type { DocumentType } from '../ingestion/media-type.js';
+import { ALL_DOCUMENT_TYPES } from '../ingestion/remote-media.js';
 
-const TYPES = Object.keys(DOCUMENT_TYPES) as DocumentType[];
 const VISIBLE_STATES = DOCUMENT_STATES.filter((state) => state !== 'DELETED');
 
 export class ProcessingErrorDto implements ProcessingError {
@@ -23,7 +23,7 @@ export class DocumentDto {
   title: string;
   /** The file's name as it was sent. */
   name: string;
-  @ApiProperty({ enum: TYPES })
+  @ApiProperty({ enum: ALL_DOCUMENT_TYPES })
   type: DocumentType;
   @ApiProperty({ enum: VISIBLE_STATES })
   state: DocumentState;
@@ -99,9 +99,9 @@ export class ListDocumentsQueryDto extends PageQueryDto {
   state?: DocumentState;
 
   /** Only documents of this type. */
-  @ApiPropertyOptional({ enum: TYPES })
+  @ApiPropertyOptional({ enum: ALL_DOCUMENT_TYPES })
   @Omittable()
-  @IsIn(TYPES)
+  @IsIn(ALL_DOCUMENT_TYPES)
   type?: DocumentType;
 
   /** Only documents of this database. */
