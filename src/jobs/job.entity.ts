@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
+import type { RemoteType } from './remote-types.js';
 
 export const JOB_STATUSES = ['PENDING', 'WAITING_FOR_REMOTE_WORKER', 'PROCESSING', 'FINISHED', 'FAILED', 'CANCELLED'] as const;
 export type JobStatus = (typeof JOB_STATUSES)[number];
@@ -6,10 +7,6 @@ export type JobStatus = (typeof JOB_STATUSES)[number];
 /** `low` is for work that nobody waits for, such as a batch: it takes a quarter of the turns, and delays none of the tenant's own normal jobs. */
 export const JOB_PRIORITIES = ['normal', 'low'] as const;
 export type JobPriority = (typeof JOB_PRIORITIES)[number];
-
-/** What only a worker elsewhere can read. */
-export const REMOTE_TYPES = ['audio', 'video', 'image'] as const;
-export type RemoteType = (typeof REMOTE_TYPES)[number];
 
 export interface JobError {
   code: string;

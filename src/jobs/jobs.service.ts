@@ -7,10 +7,11 @@ import type { JobHandler, JobLease, TaskHandler } from './job-handler.js';
 import { JobDeliveries } from './job-deliveries.js';
 import type { NextAttempt } from './next-attempt.js';
 import { JobTurnsRepository } from './job-turns.repository.js';
-import type { JobEntity, JobError, JobPriority, RemoteType } from './job.entity.js';
+import type { JobEntity, JobError, JobPriority } from './job.entity.js';
 import { JobNotFound, LeaseLost } from './jobs.errors.js';
 import { JobsRepository, type JobWithDocument } from './jobs.repository.js';
 import { Queue } from './queue.js';
+import type { RemoteType } from './remote-types.js';
 
 export interface EnqueueOptions {
   priority?: JobPriority;

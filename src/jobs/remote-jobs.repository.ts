@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type { TenantTx } from '../persistence/transactions.js';
-import type { JobError, RemoteType } from './job.entity.js';
+import type { JobError } from './job.entity.js';
 import type { JobLease } from './job-handler.js';
 import { LEASE_COLUMNS } from './jobs.repository.js';
+import type { RemoteAttempt, RemoteType } from './remote-types.js';
 
 /** Longer than that of a local worker: a heartbeat has to come over the internet. */
 const LEASE = `now() + interval '60 seconds'`;
@@ -11,12 +12,6 @@ const LEASE = `now() + interval '60 seconds'`;
 export interface RemoteLease {
   lease: JobLease;
   expiresAt: Date;
-}
-
-/** A job as one attempt of a worker elsewhere knows it. */
-export interface RemoteAttempt {
-  id: string;
-  attempt: number;
 }
 
 type LeaseRow = JobLease & { expiresAt: Date };

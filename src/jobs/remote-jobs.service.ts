@@ -1,13 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '../common/principal.js';
 import type { TenantTx } from '../persistence/transactions.js';
-import { JobDto } from './dto/job.dto.js';
 import { JobDeliveries } from './job-deliveries.js';
 import type { JobHandler, JobLease } from './job-handler.js';
-import type { JobError, RemoteType } from './job.entity.js';
+import type { JobError } from './job.entity.js';
 import { JobNotFound, RemoteLeaseLost } from './jobs.errors.js';
 import { JobsRepository, type JobWithDocument } from './jobs.repository.js';
-import { RemoteJobsRepository, type RemoteAttempt, type RemoteLease } from './remote-jobs.repository.js';
+import { RemoteJobsRepository, type RemoteLease } from './remote-jobs.repository.js';
+import type { RemoteAttempt, RemoteType } from './remote-types.js';
 
 const WORKER_LOST: JobError = { code: 'worker_lost', message: 'The remote worker fell silent each time one tried.', retryable: true };
 /** The stage in which a remote worker has the job. */
@@ -47,24 +47,24 @@ export class RemoteJobs {
   }
 
   /** What the remote worker had to do is done; the queue carries the rest. @throws JobNotFound, RemoteLeaseLost */
-  async goOn(tx: TenantTx, principal: Principal, handler: JobHandler, attempt: RemoteAttempt): Promise<JobDto> {
+  async goOn(tx: TenantTx, principal: Principal, handler: JobHandler, attempt: RemoteAttempt): Promise<void> {
+    await this.find(tx, principal, attempt.id);
     const deliveryId = this.deliveries.newId();
     const { lease } = held(await this.remote.goOn(tx, attempt, { deliveryId, attempts: handler.maxAttempts }));
     await this.deliveries.send(tx, lease, deliveryId);
-    return JobDto.from(await this.find(tx, principal, attempt.id));
   }
 
-  /** Waits for another remote worker, or has failed for good. @throws JobNotFound, RemoteLeaseLost */
-  async fail(tx: TenantTx, principal: Principal, handler: JobHandler, attempt: RemoteAttempt, error: JobError): Promise<JobDto> {
+  /** Waits for another remote worker, or has failed for good, which the answer says. @throws JobNotFound, RemoteLeaseLost */
+  async fail(tx: TenantTx, principal: Principal, handler: JobHandler, attempt: RemoteAttempt, error: JobError): Promise<'WAITING_FOR_REMOTE_WORKER' | 'FAILED'> {
     const lease = await this.hold(tx, principal, attempt);
     if (error.retryable && lease.attempt < lease.maxAttempts) {
       held(await this.remote.putBack(tx, attempt, error));
       await handler.letGo(tx, lease);
-    } else {
-      held(await this.remote.fail(tx, attempt, error));
-      await handler.giveUp(tx, lease, error, STAGE);
+      return 'WAITING_FOR_REMOTE_WORKER';
     }
-    return JobDto.from(await this.find(tx, principal, attempt.id));
+    held(await this.remote.fail(tx, attempt, error));
+    await handler.giveUp(tx, lease, error, STAGE);
+    return 'FAILED';
   }
 
   /** The last attempt there was ended in silence; false when somebody else ended it. */

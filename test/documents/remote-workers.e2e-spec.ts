@@ -132,8 +132,10 @@ describe('remote workers', () => {
     const before = await used();
     const { task_id, document_id } = await send();
     const refusal = { code: 'corrupt_file', message: 'The recording breaks off.' };
-    expect((await about(await lease(), 'fail', { attempt: 1, ...refusal, retryable: true })).body).toMatchObject({ status: 'WAITING_FOR_REMOTE_WORKER', error: refusal });
-    expect((await about(await lease(), 'fail', { attempt: 2, ...refusal, retryable: false })).body).toMatchObject({ id: task_id, status: 'FAILED', error: refusal });
+    expect((await about(await lease(), 'fail', { attempt: 1, ...refusal, retryable: true })).body).toEqual({ job_id: task_id, status: 'WAITING_FOR_REMOTE_WORKER' });
+    expect(await job(task_id)).toMatchObject({ status: 'WAITING_FOR_REMOTE_WORKER', error: refusal });
+    expect((await about(await lease(), 'fail', { attempt: 2, ...refusal, retryable: false })).body).toEqual({ job_id: task_id, status: 'FAILED' });
+    expect(await job(task_id)).toMatchObject({ status: 'FAILED', error: refusal });
     expect(await used()).toEqual(before);
     expect((await tenant.client.get(`/api/v1/documents/${document_id}`)).body).toMatchObject({ state: 'FAILED', processing_error: { ...refusal, stage: 'remote' } });
   });
@@ -142,7 +144,7 @@ describe('remote workers', () => {
     const { task_id } = await send();
     const leased = await lease();
     const answers = await Promise.all(Array.from({ length: 4 }, () => about(leased, 'complete', { attempt: 1, content: TEXT })));
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([202, 409, 409, 409]);
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([202, 409, 409, 409]);
     expect(await waitForTask(tenant.client, task_id)).toMatchObject({ status: 'completed' });
   });
 

@@ -1,4 +1,4 @@
-import type { RemoteType } from '../../jobs/job.entity.js';
+import type { RemoteType } from '../../jobs/remote-types.js';
 import { ExtractionFailed } from './extraction-failed.js';
 import { sniffContent, type ContentFamily } from './content-sniffing.js';
 

@@ -1,4 +1,4 @@
-import { REMOTE_TYPES, type RemoteType } from '../../jobs/job.entity.js';
+import { REMOTE_TYPES, type RemoteType } from '../../jobs/remote-types.js';
 import { DOCUMENT_TYPES, type DocumentType, type ReadableType } from './media-type.js';
 
 /** What a file is, and how a file of its kind is called. */

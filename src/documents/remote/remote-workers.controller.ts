@@ -3,8 +3,8 @@ import { ApiNoContentResponse, ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../common/principal.js';
 import { UuidParam } from '../../common/validation.js';
-import { JobDto } from '../../jobs/dto/job.dto.js';
-import { CompleteRemoteJobDto, FailRemoteJobDto, LeasedRemoteJobDto, LeaseRemoteJobDto, RemoteContentQueryDto, RemoteHeartbeatDto, RenewedRemoteLeaseDto, type RemoteJobDto } from './remote.dto.js';
+import { AcceptedDto } from '../dto/ingest.dto.js';
+import { CompleteRemoteJobDto, FailedRemoteJobDto, FailRemoteJobDto, LeasedRemoteJobDto, LeaseRemoteJobDto, RemoteContentQueryDto, RemoteHeartbeatDto, RenewedRemoteLeaseDto, type RemoteJobDto } from './remote.dto.js';
 import { RemoteWorkers } from './remote-workers.service.js';
 
 /** 204 when there is nothing to do. */
@@ -50,14 +50,14 @@ export class RemoteWorkersController {
   /** Hands in the text of a leased job, which is cut, embedded and stored here like any other; 409 `lease_lost` when it is another's by now. */
   @Post('jobs/:id/complete')
   @HttpCode(202)
-  complete(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: CompleteRemoteJobDto): Promise<JobDto> {
+  complete(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: CompleteRemoteJobDto): Promise<AcceptedDto> {
     return this.workers.complete(principal, id, dto);
   }
 
   /** Says why a leased job came to nothing. If it may help and attempts are left, it waits for a worker again; otherwise it has failed. */
   @Post('jobs/:id/fail')
   @HttpCode(200)
-  fail(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: FailRemoteJobDto): Promise<JobDto> {
+  fail(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: FailRemoteJobDto): Promise<FailedRemoteJobDto> {
     return this.workers.fail(principal, id, dto);
   }
 }

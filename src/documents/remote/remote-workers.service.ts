@@ -1,22 +1,21 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '../../common/principal.js';
-import type { JobDto } from '../../jobs/dto/job.dto.js';
 import type { JobLease } from '../../jobs/job-handler.js';
-import type { RemoteType } from '../../jobs/job.entity.js';
 import { RemoteLeaseLost } from '../../jobs/jobs.errors.js';
-import type { RemoteAttempt } from '../../jobs/remote-jobs.repository.js';
 import { RemoteJobs } from '../../jobs/remote-jobs.service.js';
+import type { RemoteAttempt, RemoteType } from '../../jobs/remote-types.js';
 import { Transactions, type TenantTx } from '../../persistence/transactions.js';
 import type { DocumentEntity, DocumentRevision } from '../document.entity.js';
 import { DocumentChanged } from '../documents.errors.js';
+import { AcceptedDto } from '../dto/ingest.dto.js';
 import { IngestHandler } from '../ingestion/ingest.handler.js';
 import { PurgeHandler } from '../purge.handler.js';
 import { BlobStore } from '../storage/blob-store.js';
 import { remoteTextKey } from '../versions/blob-keys.js';
 import { RevisionSteps } from '../versions/revision-steps.js';
 import { revisionOf } from '../versions/transitions.js';
-import type { CompleteRemoteJobDto, FailRemoteJobDto, RemoteHeartbeatDto, RemoteJobDto, RenewedRemoteLeaseDto } from './remote.dto.js';
+import type { CompleteRemoteJobDto, FailedRemoteJobDto, FailRemoteJobDto, RemoteHeartbeatDto, RemoteJobDto, RenewedRemoteLeaseDto } from './remote.dto.js';
 
 /** A lease survives the loss of two heartbeats. */
 const HEARTBEAT_SECONDS = 20;
@@ -62,22 +61,24 @@ export class RemoteWorkers {
   }
 
   /** The text is on disk before the job goes on; what comes too late leaves nothing behind. @throws JobNotFound, RemoteLeaseLost, StorageFull */
-  async complete(principal: Principal, id: string, { attempt, content }: CompleteRemoteJobDto): Promise<JobDto> {
+  async complete(principal: Principal, id: string, { attempt, content }: CompleteRemoteJobDto): Promise<AcceptedDto> {
     const { tenantId } = principal;
     const document = await this.transactions.forTenant(tenantId, (tx) => this.hold(tx, principal, { id, attempt }));
     const { blobKey } = revisionOf(document);
     await this.blobs.write(remoteTextKey(blobKey), content);
     try {
-      return await this.transactions.forTenant(tenantId, (tx) => this.jobs.goOn(tx, principal, this.handler, { id, attempt }));
+      await this.transactions.forTenant(tenantId, (tx) => this.jobs.goOn(tx, principal, this.handler, { id, attempt }));
     } catch (error) {
       if (error instanceof RemoteLeaseLost) await this.purge.clearFile({ tenantId, documentId: document.id }, blobKey);
       throw error;
     }
+    return AcceptedDto.from(id, document.id, Buffer.byteLength(content));
   }
 
   /** @throws JobNotFound, RemoteLeaseLost */
-  fail(principal: Principal, id: string, { attempt, ...error }: FailRemoteJobDto): Promise<JobDto> {
-    return this.transactions.forTenant(principal.tenantId, (tx) => this.jobs.fail(tx, principal, this.handler, { id, attempt }, error));
+  async fail(principal: Principal, id: string, { attempt, ...error }: FailRemoteJobDto): Promise<FailedRemoteJobDto> {
+    const status = await this.transactions.forTenant(principal.tenantId, (tx) => this.jobs.fail(tx, principal, this.handler, { id, attempt }, error));
+    return { job_id: id, status };
   }
 
   private async hold(tx: TenantTx, principal: Principal, attempt: RemoteAttempt): Promise<DocumentEntity> {

@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { ArrayMaxSize, ArrayMinSize, IsBoolean, IsIn, IsInt, IsString, Length, Matches, Max, MaxLength, Min } from 'class-validator';
 import { NumberFromText, Omittable } from '../../common/validation.js';
-import { REMOTE_TYPES, type RemoteType } from '../../jobs/job.entity.js';
+import { REMOTE_TYPES, type RemoteType } from '../../jobs/remote-types.js';
 
 const LARGEST_INTEGER = 2 ** 31 - 1;
 
@@ -123,4 +123,12 @@ export class FailRemoteJobDto extends RemoteAttemptDto {
    */
   @IsBoolean()
   retryable: boolean;
+}
+
+export class FailedRemoteJobDto {
+  @ApiProperty({ format: 'uuid' })
+  job_id: string;
+  /** Whether it is tried again. */
+  @ApiProperty({ enum: ['WAITING_FOR_REMOTE_WORKER', 'FAILED'] })
+  status: 'WAITING_FOR_REMOTE_WORKER' | 'FAILED';
 }
