@@ -21,6 +21,7 @@ const TAGS: Readonly<Record<string, string>> = {
   Databases: 'Collections of vectors that documents go into',
   Ingestion: 'Files and texts on their way in',
   Processing: 'Conversion at once, without a document',
+  'Remote workers': 'Workers elsewhere that read audio, video and images',
   Documents: 'What is stored',
   Jobs: 'How far the processing is',
   Search: 'Passages with citations',

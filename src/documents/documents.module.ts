@@ -39,6 +39,8 @@ import { UrlIngestion } from './ingestion/url-ingestion.service.js';
 import { PendingPurgesRepository } from './pending-purges.repository.js';
 import { PendingPurges } from './pending-purges.service.js';
 import { PurgeHandler } from './purge.handler.js';
+import { RemoteWorkersController } from './remote/remote-workers.controller.js';
+import { RemoteWorkers } from './remote/remote-workers.service.js';
 import { StoreReconciliationRepository } from './store-reconciliation.repository.js';
 import { StoreReconciliation } from './store-reconciliation.service.js';
 import { BlobStoreHealth } from './storage/blob-store.health.js';
@@ -52,13 +54,13 @@ import { RevisionSteps } from './versions/revision-steps.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([DocumentEntity]), DatabasesModule, TenancyModule],
-  controllers: [DocumentsController, DocumentFilesController, DocumentBatchesController, IngestionController, IngestBatchesController, ProcessingController],
+  controllers: [DocumentsController, DocumentFilesController, DocumentBatchesController, IngestionController, IngestBatchesController, ProcessingController, RemoteWorkersController],
   providers: [
     { provide: BlobStore, inject: [Config], useFactory: (config: Config) => BlobStore.open(config.blobDir) },
     { provide: Extraction, useFactory: () => new Extraction() },
     { provide: Outbound, inject: [Config], useFactory: ({ env }: Config) => new Outbound({ allow: env.OUTBOUND_ALLOW }) },
     DocumentsRepository, DocumentListRepository, DocumentStatisticsRepository, ChunksRepository, DocumentsService, DocumentFiles, DocumentBatches, DocumentRefresh, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, EmbeddingCheckpointsRepository, DocumentEmbedding, IngestHandler, ChunkPreviews, PurgeHandler,
-    UrlDownload, UrlIngestion, Conversion, IngestBatches, IngestBatchesRepository,
+    UrlDownload, UrlIngestion, Conversion, IngestBatches, IngestBatchesRepository, RemoteWorkers,
     DocumentContentsRepository, DocumentRevisions, DocumentLife, ReplacementTargets, RevisionSteps,
     PendingPurgesRepository, PendingPurges, StoreReconciliationRepository, StoreReconciliation, BlobStoreHealth,
   ],

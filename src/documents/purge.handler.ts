@@ -7,7 +7,7 @@ import { DocumentCharges } from './document-charges.js';
 import type { DocumentEntity } from './document.entity.js';
 import { DocumentsRepository } from './documents.repository.js';
 import { BlobStore } from './storage/blob-store.js';
-import { textKey } from './versions/blob-keys.js';
+import { remoteTextKey, textKey } from './versions/blob-keys.js';
 import { versionsInUse } from './versions/transitions.js';
 
 const FAILED_KEPT_SECONDS = 7 * 24 * 3600;
@@ -63,6 +63,11 @@ export class PurgeHandler implements TaskHandler {
     await this.removeFiles(scope, document, { version });
   }
 
+  /** For what was written beside an original that may have gone meanwhile. */
+  async clearFile(scope: DocumentScope, blobKey: string): Promise<void> {
+    await this.removeFiles(scope, await this.find(scope), { blobKey });
+  }
+
   private find({ tenantId, documentId }: DocumentScope): Promise<DocumentEntity | null> {
     return this.transactions.forTenant(tenantId, (tx) => this.documents.findById(tx, documentId));
   }
@@ -76,7 +81,7 @@ export class PurgeHandler implements TaskHandler {
     const inUse = document && document.state !== 'DELETED' ? [document.blobKey, document.next?.blobKey] : [];
     const originals = document?.state === 'DELETED' ? [document.blobKey, document.next?.blobKey, left.blobKey] : [left.blobKey];
     const versions = document?.state === 'DELETED' ? [document.version, document.next?.version, left.version] : [left.version];
-    for (const key of new Set(originals)) if (key !== undefined && !inUse.includes(key)) await this.blobs.remove(key);
+    for (const key of new Set(originals)) if (key !== undefined && !inUse.includes(key)) for (const file of [remoteTextKey(key), key]) await this.blobs.remove(file);
     const readable = versionsInUse(document);
     for (const version of new Set(versions)) if (version !== undefined && !readable.includes(version)) await this.blobs.remove(textKey(tenantId, documentId, version));
   }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { SystemTx, TenantTx } from '../persistence/transactions.js';
-import { textKey } from './versions/blob-keys.js';
+import { remoteTextKey, textKey } from './versions/blob-keys.js';
 
 /** Where a walk over all rows in the order of their keys is. */
 export interface RowKey {
@@ -31,7 +31,7 @@ export class StoreReconciliationRepository {
          FROM documents WHERE tenant_id = $1 AND id = ANY ($2)`,
       [tx.tenantId, documentIds],
     );
-    return rows.flatMap(({ id, originals, versions }) => [...originals, ...versions.map((version) => textKey(tx.tenantId, id, version))]);
+    return rows.flatMap(({ id, originals, versions }) => [...originals, ...originals.map(remoteTextKey), ...versions.map((version) => textKey(tx.tenantId, id, version))]);
   }
 
   /** Documents and the originals that they need, in the order of their keys. */

@@ -3,6 +3,7 @@ import { Transactions, type TenantTx } from '../persistence/transactions.js';
 import type { JobHandler, JobLease } from './job-handler.js';
 import { JobRegistry } from './job-registry.js';
 import { JobsRepository } from './jobs.repository.js';
+import { RemoteJobs } from './remote-jobs.service.js';
 
 const SWEEP_MS = 5000;
 
@@ -20,6 +21,7 @@ export class ExpiredLeases implements OnApplicationBootstrap, OnApplicationShutd
     private readonly transactions: Transactions,
     private readonly jobs: JobsRepository,
     private readonly registry: JobRegistry,
+    private readonly remote: RemoteJobs,
   ) {}
 
   onApplicationBootstrap(): void {
@@ -57,6 +59,7 @@ export class ExpiredLeases implements OnApplicationBootstrap, OnApplicationShutd
   }
 
   private async expire(tx: TenantTx, lease: JobLease, handler: JobHandler): Promise<boolean> {
+    if (lease.remoteType !== null && lease.attempt >= lease.maxAttempts) return this.remote.giveUpSilent(tx, lease, handler);
     if (!(await this.jobs.expire(tx, lease))) return false;
     await handler.letGo(tx, lease);
     return true;

@@ -26,10 +26,11 @@ export class JobControlRepository {
     return { lease, stage: stage ?? 'start' };
   }
 
-  /** Back to PENDING with so many more attempts; null when it has not failed and was not cancelled. */
+  /** Waits once more, with so many more attempts, for a remote worker where that has not done its part; null when it has not failed and was not cancelled. */
   async retry(tx: TenantTx, id: string, again: { attempts: number; deliveryId: string; turn: number }): Promise<JobLease | null> {
     const [rows] = await tx.manager.query<[JobLease[], number]>(
-      `UPDATE jobs SET status = 'PENDING', percentage = 0, stage = NULL, summary = 'Waiting for a worker', error = NULL, result = NULL, ended_at = NULL,
+      `UPDATE jobs SET status = CASE WHEN remote_type IS NULL THEN 'PENDING' ELSE 'WAITING_FOR_REMOTE_WORKER' END, percentage = 0, stage = NULL,
+              summary = CASE WHEN remote_type IS NULL THEN 'Waiting for a worker' ELSE 'Waiting for a remote worker' END, error = NULL, result = NULL, ended_at = NULL,
               max_attempts = attempt + $3, delivery_id = $4, turn = $5, deferred_seconds = 0, updated_at = now()
         WHERE tenant_id = $1 AND id = $2 AND status IN ('FAILED', 'CANCELLED')
         RETURNING ${LEASE_COLUMNS}`,

@@ -65,7 +65,7 @@ export class JobControl {
     const turn = await this.turns.next(tx, job.priority);
     const lease = await this.control.retry(tx, job.id, { attempts: handler.maxAttempts, deliveryId, turn });
     if (!lease) throw await this.refusal(tx, 'retry', job.id);
-    await this.deliveries.send(tx, lease, deliveryId);
+    if (lease.remoteType === null) await this.deliveries.send(tx, lease, deliveryId);
     await handler.retry(tx, lease);
   }
 

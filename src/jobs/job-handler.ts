@@ -5,7 +5,7 @@ import type { JobEntity, JobError } from './job.entity.js';
  * A claimed job. Its attempt number fences every effect, and a lease by the database's clock bounds it: a worker that lost the job, or did
  * not renew it in time, cannot write any more.
  */
-export type JobLease = Pick<JobEntity, 'id' | 'tenantId' | 'userId' | 'documentId' | 'type' | 'attempt' | 'maxAttempts' | 'turn' | 'deferredSeconds'>;
+export type JobLease = Pick<JobEntity, 'id' | 'tenantId' | 'userId' | 'documentId' | 'type' | 'attempt' | 'maxAttempts' | 'turn' | 'deferredSeconds' | 'remoteType'>;
 
 export interface JobRun {
   lease: JobLease;

@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
+import type { RemoteType } from './remote-types.js';
 
 export const JOB_STATUSES = ['PENDING', 'WAITING_FOR_REMOTE_WORKER', 'PROCESSING', 'FINISHED', 'FAILED', 'CANCELLED'] as const;
 export type JobStatus = (typeof JOB_STATUSES)[number];
@@ -57,6 +58,10 @@ export class JobEntity {
   /** The one entry of the queue that carries the job; what another one delivers is stale. */
   @Column({ name: 'delivery_id', type: 'uuid', nullable: true })
   deliveryId: string | null;
+
+  /** As long as the job needs a remote worker that reads files of this type; null once its text is there. */
+  @Column({ name: 'remote_type', type: 'text', nullable: true })
+  remoteType: RemoteType | null;
 
   @Column({ type: 'text' })
   priority: JobPriority;

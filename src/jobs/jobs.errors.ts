@@ -44,6 +44,18 @@ export class JobOutdated extends AppError {
   }
 }
 
+/** What a worker elsewhere sends about a job that is not its any more. */
+export class RemoteLeaseLost extends AppError {
+  constructor() {
+    super({
+      status: 409,
+      code: 'lease_lost',
+      title: 'Lease lost',
+      detail: 'The job is not this attempt’s any more: it was cancelled, has ended, or its lease ran out because no heartbeat came in time. Drop the work and lease another job.',
+    });
+  }
+}
+
 /** Made by another version of the server, whose handler knows what the job holds. */
 export class JobTypeUnknown extends ServiceUnavailable {
   constructor(type: string) {

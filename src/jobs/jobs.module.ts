@@ -27,6 +27,8 @@ import { QueueEntriesRepository } from './queue-entries.repository.js';
 import { QueueMonitorRepository } from './queue-monitor.repository.js';
 import { QueueMonitor } from './queue-monitor.service.js';
 import { Queue } from './queue.js';
+import { RemoteJobsRepository } from './remote-jobs.repository.js';
+import { RemoteJobs } from './remote-jobs.service.js';
 
 @Module({})
 export class JobsModule {
@@ -54,12 +56,14 @@ export class JobsModule {
         JobsRemoval,
         JobAdministration,
         JobLeases,
+        RemoteJobsRepository,
+        RemoteJobs,
         ExpiredLeases,
         JobsWorker,
         QueueMonitorRepository,
         QueueMonitor,
       ],
-      exports: [JobRegistry, JobsService, JobsRemoval, JobAdministration, JobsWorker, QueueMonitor],
+      exports: [JobRegistry, JobsService, RemoteJobs, JobsRemoval, JobAdministration, JobsWorker, QueueMonitor],
     };
   }
 }

@@ -34,7 +34,7 @@ export interface JobPage {
 /** By the database's clock, the only one that all workers share. */
 const LEASE = `now() + interval '30 seconds'`;
 /** Of a `JobLease`. */
-export const LEASE_COLUMNS = `id, tenant_id AS "tenantId", user_id AS "userId", document_id AS "documentId", type, attempt, max_attempts AS "maxAttempts", turn, deferred_seconds AS "deferredSeconds"`;
+export const LEASE_COLUMNS = `id, tenant_id AS "tenantId", user_id AS "userId", document_id AS "documentId", type, attempt, max_attempts AS "maxAttempts", turn, deferred_seconds AS "deferredSeconds", remote_type AS "remoteType"`;
 /** More than ever run at once in one place; what is left over is found at the next look. */
 const EXPIRED_AT_ONCE = 500;
 
@@ -45,8 +45,9 @@ const notAmong = (held: readonly Pick<JobLease, 'id' | 'attempt'>[], leases: rea
 
 @Injectable()
 export class JobsRepository {
-  async insert(tx: TenantTx, job: Pick<JobEntity, 'id' | 'userId' | 'documentId' | 'type' | 'maxAttempts' | 'deliveryId' | 'priority' | 'turn'>): Promise<void> {
-    await tx.manager.insert(JobEntity, { ...job, tenantId: tx.tenantId, status: 'PENDING', summary: 'Waiting for a worker' });
+  async insert(tx: TenantTx, job: Pick<JobEntity, 'id' | 'userId' | 'documentId' | 'type' | 'maxAttempts' | 'deliveryId' | 'priority' | 'turn' | 'remoteType'>): Promise<void> {
+    const waiting = job.remoteType === null ? ({ status: 'PENDING', summary: 'Waiting for a worker' } as const) : ({ status: 'WAITING_FOR_REMOTE_WORKER', summary: 'Waiting for a remote worker' } as const);
+    await tx.manager.insert(JobEntity, { ...job, ...waiting, tenantId: tx.tenantId });
   }
 
   /** Takes the job for one more attempt, unless it has ended or the delivery is stale. Two workers at once get two different attempt numbers. */
@@ -54,7 +55,7 @@ export class JobsRepository {
     const [rows] = await tx.manager.query<[JobLease[], number]>(
       `UPDATE jobs SET status = 'PROCESSING', attempt = attempt + 1, percentage = 0, stage = NULL, summary = 'Started', error = NULL,
               lease_expires_at = ${LEASE}, started_at = COALESCE(started_at, now()), updated_at = now()
-        WHERE tenant_id = $1 AND id = $2 AND status IN ('PENDING', 'PROCESSING') AND COALESCE(delivery_id, $3) = $3
+        WHERE tenant_id = $1 AND id = $2 AND status IN ('PENDING', 'PROCESSING') AND COALESCE(delivery_id, $3) = $3 AND remote_type IS NULL
         RETURNING ${LEASE_COLUMNS}`,
       [tx.tenantId, id, deliveryId],
     );
@@ -101,7 +102,8 @@ export class JobsRepository {
       `WITH expired AS (
          SELECT id FROM jobs WHERE tenant_id = $1 AND id = $2 AND attempt = $3 AND status = 'PROCESSING' AND lease_expires_at <= now() FOR NO KEY UPDATE SKIP LOCKED
        )
-       UPDATE jobs SET status = 'PENDING', summary = 'Will be tried again: the worker fell silent', lease_expires_at = NULL, updated_at = now()
+       UPDATE jobs SET status = CASE WHEN remote_type IS NULL THEN 'PENDING' ELSE 'WAITING_FOR_REMOTE_WORKER' END,
+              summary = 'Will be tried again: the worker fell silent', lease_expires_at = NULL, updated_at = now()
          FROM expired WHERE tenant_id = $1 AND jobs.id = expired.id RETURNING jobs.id`,
       [tx.tenantId, lease.id, lease.attempt],
     );

@@ -11,9 +11,12 @@ import type { JobEntity, JobError, JobPriority } from './job.entity.js';
 import { JobNotFound, LeaseLost } from './jobs.errors.js';
 import { JobsRepository, type JobWithDocument } from './jobs.repository.js';
 import { Queue } from './queue.js';
+import type { RemoteType } from './remote-types.js';
 
 export interface EnqueueOptions {
   priority?: JobPriority;
+  /** What a worker elsewhere has to read before the queue carries the job. */
+  remoteType?: RemoteType | null;
 }
 
 /** Jobs as the product enqueues and ends them, and as people watch them. */
@@ -29,12 +32,12 @@ export class JobsService {
   ) {}
 
   /** Commits with the caller's transaction, so that there is never a document without its job or the reverse. */
-  async enqueue(tx: TenantTx, handler: JobHandler, job: Pick<JobEntity, 'id' | 'userId' | 'documentId'>, { priority = 'normal' }: EnqueueOptions = {}): Promise<void> {
+  async enqueue(tx: TenantTx, handler: JobHandler, job: Pick<JobEntity, 'id' | 'userId' | 'documentId'>, { priority = 'normal', remoteType = null }: EnqueueOptions = {}): Promise<void> {
     const { type, maxAttempts } = handler;
     const deliveryId = this.deliveries.newId();
     const turn = await this.turns.next(tx, priority);
-    await this.jobs.insert(tx, { ...job, type, maxAttempts, deliveryId, priority, turn });
-    await this.deliveries.send(tx, { id: job.id, type, turn }, deliveryId);
+    await this.jobs.insert(tx, { ...job, type, maxAttempts, deliveryId, priority, turn, remoteType });
+    if (remoteType === null) await this.deliveries.send(tx, { id: job.id, type, turn }, deliveryId);
   }
 
   async enqueueTask(tx: TenantTx, task: TaskHandler, data: Record<string, string>, delaySeconds = 0): Promise<void> {

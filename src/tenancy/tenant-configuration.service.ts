@@ -17,6 +17,8 @@ export interface IngestionSettings {
   allowedFileTypes: readonly AllowedFileType[];
   chunkSize: number;
   chunkOverlap: number;
+  /** Whether audio, video and images are taken, for workers elsewhere to read. */
+  enableRemoteProcessing: boolean;
 }
 
 /** Who changes a configuration: the databases a key is bound to; null is no bound. */
@@ -46,7 +48,7 @@ export class TenantConfigurationService {
   /** For an upload whose body has not been read yet: one query. */
   async forIngestion({ tenantId }: Principal): Promise<IngestionSettings> {
     const { stored } = await this.transactions.forTenant(tenantId, (tx) => this.find(tx, tenantId));
-    const { maxFileSizeMb, allowedFileTypes, defaultChunkSize, defaultChunkOverlap } = wholeOf(stored);
+    const { maxFileSizeMb, allowedFileTypes, defaultChunkSize, defaultChunkOverlap, enableRemoteProcessing } = wholeOf(stored);
     const ofServer = this.config.env.MAX_UPLOAD_MB;
     // The server's own limit may have been lowered since.
     const isStricter = maxFileSizeMb !== null && maxFileSizeMb < ofServer;
@@ -56,6 +58,7 @@ export class TenantConfigurationService {
       allowedFileTypes,
       chunkSize: defaultChunkSize,
       chunkOverlap: defaultChunkOverlap,
+      enableRemoteProcessing,
     };
   }
 

@@ -1,5 +1,5 @@
-/** The names of the formats that can be read, as `documents` knows them. */
-export const FILE_TYPES = ['pdf', 'docx', 'pptx', 'xlsx', 'html', 'md', 'txt', 'csv', 'tsv', 'json', 'jsonl', 'epub', 'odt', 'rtf'] as const;
+/** The names of the types that a document can have, as `documents` knows them. */
+export const FILE_TYPES = ['pdf', 'docx', 'pptx', 'xlsx', 'html', 'md', 'txt', 'csv', 'tsv', 'json', 'jsonl', 'epub', 'odt', 'rtf', 'audio', 'video', 'image'] as const;
 export type FileType = (typeof FILE_TYPES)[number];
 
 /** `*` is every type that can be read. */

@@ -44,7 +44,7 @@ describe('the plan of every statement, at a million documents of a thousand tena
     });
     await seedLargeInstallation(server.database, real(largest), real(small));
     const complete = async ({ tenant, databases }: typeof largest, documents: number) => {
-      const bind = async (database_ids: string[]) => (await createKey(tenant.client, ['read', 'write', 'admin'], { database_ids })).client;
+      const bind = async (database_ids: string[]) => (await createKey(tenant.client, ['read', 'write', 'process', 'admin'], { database_ids })).client;
       const documentId = await ingestText(tenant.client, 'Real', 'Words that can be found.');
       return { tenant, databases, bound: await bind(databases), boundToOne: await bind([databases[0]!]), documents, documentId };
     };
@@ -183,6 +183,11 @@ describe('the plan of every statement, at a million documents of a thousand tena
       for (const client of [tenant.client, bound]) {
         for (const request of [() => client.post(`${finished}/cancel`), () => client.get(`${finished}/events`), () => client.post(`${failed}/retry`)]) await expectGood(await recorder.watch(request), A_FEW);
       }
+    });
+
+    it('finds the job that a remote worker leases, of which there is none', async () => {
+      const { tenant, bound } = tenants[size];
+      for (const client of [tenant.client, bound]) await expectGood(await recorder.watch(() => client.post('/api/v1/remote/lease', {})), A_FEW);
     });
 
     it('may look through all jobs of the tenant for those of the databases that a key is bound to', async () => {

@@ -8,9 +8,9 @@ import { DOCUMENT_SORTS, type DocumentSort } from '../document-list.repository.j
 import type { DocumentSums } from '../document-statistics.repository.js';
 import type { DocumentWithCollection } from '../documents.repository.js';
 import { CHUNKING_STRATEGIES, type ChunkingStrategy } from '../ingestion/chunking/chunking.js';
-import { DOCUMENT_TYPES, type DocumentType } from '../ingestion/media-type.js';
+import type { DocumentType } from '../ingestion/media-type.js';
+import { ALL_DOCUMENT_TYPES } from '../ingestion/remote-media.js';
 
-const TYPES = Object.keys(DOCUMENT_TYPES) as DocumentType[];
 const SORT_ORDERS = ['asc', 'desc'] as const;
 const VISIBLE_STATES = DOCUMENT_STATES.filter((state) => state !== 'DELETED');
 
@@ -27,7 +27,7 @@ export class DocumentDto {
   title: string;
   /** The file's name as it was sent. */
   name: string;
-  @ApiProperty({ enum: TYPES })
+  @ApiProperty({ enum: ALL_DOCUMENT_TYPES })
   type: DocumentType;
   @ApiProperty({ enum: VISIBLE_STATES })
   state: DocumentState;
@@ -103,9 +103,9 @@ export class ListDocumentsQueryDto extends CountedPageQueryDto {
   state?: DocumentState;
 
   /** Only documents of this type. */
-  @ApiPropertyOptional({ enum: TYPES })
+  @ApiPropertyOptional({ enum: ALL_DOCUMENT_TYPES })
   @Omittable()
-  @IsIn(TYPES)
+  @IsIn(ALL_DOCUMENT_TYPES)
   type?: DocumentType;
 
   /** Only documents of this database. */
@@ -220,7 +220,7 @@ export class DocumentStatsDto {
   @ApiProperty(counts(VISIBLE_STATES))
   by_state: Partial<Record<DocumentState, number>>;
   /** How many are of each type; only types of which there are any. */
-  @ApiProperty(counts(TYPES))
+  @ApiProperty(counts(ALL_DOCUMENT_TYPES))
   by_type: Partial<Record<DocumentType, number>>;
   /** How many are in each database, by its id. */
   @ApiProperty({ type: 'object', additionalProperties: { type: 'integer' } })

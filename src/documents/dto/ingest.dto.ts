@@ -84,7 +84,7 @@ export class IngestFileDto extends IngestOneDto {
 
 /** The multipart form, as the documentation shows it. */
 export class IngestFileFormDto extends IngestFileDto {
-  @ApiProperty({ type: 'string', format: 'binary', description: 'PDF, DOCX, PPTX, XLSX, HTML, Markdown, plain text, CSV, TSV, JSON, JSON Lines, EPUB, ODT or RTF' })
+  @ApiProperty({ type: 'string', format: 'binary', description: 'PDF, DOCX, PPTX, XLSX, HTML, Markdown, plain text, CSV, TSV, JSON, JSON Lines, EPUB, ODT or RTF; with `enable_remote_processing` also audio, video and images' })
   file: unknown;
 }
 

@@ -2,11 +2,11 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsString, MaxLength } from 'class-validator';
 import { Omittable } from '../../common/validation.js';
 import { CHUNKING_STRATEGIES, type Chunk, type Chunking, type ChunkingStrategy } from '../ingestion/chunking/chunking.js';
-import { DOCUMENT_TYPES, type DocumentType } from '../ingestion/media-type.js';
+import { DOCUMENT_TYPES, type ReadableType } from '../ingestion/media-type.js';
 import { ChunkingOptionsDto } from './chunking-options.dto.js';
 import { IsAbsoluteUrl, TEXT_TYPES } from './ingest.dto.js';
 
-const TYPES = Object.keys(DOCUMENT_TYPES) as DocumentType[];
+const TYPES = Object.keys(DOCUMENT_TYPES) as ReadableType[];
 
 /** The multipart form, as the documentation shows it. */
 export class ProcessFileFormDto {
@@ -23,7 +23,7 @@ export class ProcessUrlDto {
 export class ConversionMetadataDto {
   title: string | null;
   @ApiProperty({ enum: TYPES })
-  type: DocumentType;
+  type: ReadableType;
   /** The file's name as it was sent, or as a browser would save it. */
   name: string;
   size_bytes: number;

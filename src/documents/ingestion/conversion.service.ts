@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import pLimit from 'p-limit';
 import type { IngestionSettings } from '../../tenancy/tenant-configuration.service.js';
+import { FileRefused } from '../documents.errors.js';
 import type { ConversionDto } from '../dto/processing.dto.js';
 import { atOnce, isFull } from './bounded.js';
 import type { ExtractedDocument } from './extracted-document.js';
@@ -10,7 +11,7 @@ import { Extraction } from './extraction.js';
 import { displayName } from './file-name.js';
 import { FileUpload } from './file-upload.js';
 import { IntakeService, typeOf, type ReceivedFile } from './intake.service.js';
-import { DOCUMENT_TYPES, type DocumentType } from './media-type.js';
+import { DOCUMENT_TYPES, isReadableType, type ReadableType } from './media-type.js';
 import { ConversionFailed, ConversionsBusy } from './sources.errors.js';
 import { UrlDownload } from './url-download.js';
 
@@ -50,7 +51,8 @@ export class Conversion {
 
   private async convert(file: ReceivedFile, settings: IngestionSettings, began: number, signal: AbortSignal): Promise<ConversionDto> {
     try {
-      const type = await typeOf(file, settings);
+      const { type, mediaType } = await typeOf(file, settings);
+      if (!isReadableType(type)) throw new FileRefused('unsupported_type', `The content is ${mediaType}, which is read by remote workers only: ingest it instead.`);
       const extracted = await atOnce(this.conversions, () => new ConversionsBusy(), () => this.extract(file, type, signal));
       return { success: true, content: extracted.text, metadata: describe(file, type, extracted), processing_time: Math.round(performance.now() - began) / 1000 };
     } finally {
@@ -58,7 +60,7 @@ export class Conversion {
     }
   }
 
-  private async extract({ blob, declared, sourceUrl }: ReceivedFile, type: DocumentType, signal: AbortSignal): Promise<ExtractedDocument> {
+  private async extract({ blob, declared, sourceUrl }: ReceivedFile, type: ReadableType, signal: AbortSignal): Promise<ExtractedDocument> {
     try {
       return await this.extraction.extract(blob.path, { ...declared, type, mainContentOnly: sourceUrl !== undefined }, signal);
     } catch (error) {
@@ -67,7 +69,7 @@ export class Conversion {
   }
 }
 
-function describe({ blob, declared, sourceUrl }: ReceivedFile, type: DocumentType, { title, pages, metadata }: ExtractedDocument): ConversionDto['metadata'] {
+function describe({ blob, declared, sourceUrl }: ReceivedFile, type: ReadableType, { title, pages, metadata }: ExtractedDocument): ConversionDto['metadata'] {
   const name = displayName(declared.fileName, `document.${DOCUMENT_TYPES[type].extensions[0]}`);
   return { title, type, name, size_bytes: blob.sizeBytes, pages: pages.length === 0 ? null : pages.length, source_url: sourceUrl ?? null, properties: metadata };
 }

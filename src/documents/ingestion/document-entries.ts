@@ -9,6 +9,7 @@ import { DocumentChanged } from '../documents.errors.js';
 import { DocumentRevisions, type RevisionFacts } from '../versions/document-revisions.js';
 import { ReplacementTargets, type ReplacementRequest } from '../versions/replacement-targets.js';
 import { IngestHandler } from './ingest.handler.js';
+import { remoteTypeOf } from './remote-media.js';
 
 /** A file in its lasting place, and what is to become of it. */
 export interface Upload extends RevisionFacts {
@@ -62,7 +63,7 @@ export class DocumentEntries {
     const { jobId, documentId, isReplacement, priority, ...facts } = upload;
     const { userId } = principal;
     const { database, replaced } = await this.targets.findForUpdate(tx, principal, request, facts.name);
-    await this.jobs.enqueue(tx, this.handler, { id: jobId, userId, documentId }, { priority });
+    await this.jobs.enqueue(tx, this.handler, { id: jobId, userId, documentId }, { priority, remoteType: remoteTypeOf(facts.type) });
     if (replaced) await this.revisions.begin(tx, replaced.id, database.collectionName, jobId, () => facts);
     else if (!isReplacement) await this.revisions.create(tx, { ...facts, id: documentId, jobId, userId, databaseId: database.id, metadata: facts.metadata ?? {} });
     // Told last: what is worked on says so first.

@@ -3,11 +3,11 @@ import { readFile, type FileHandle } from 'node:fs/promises';
 import { giveWayToRequests } from '../../common/process-priority.js';
 import type { ExtractedDocument } from './extracted-document.js';
 import { ExtractionFailed, type ExtractionFailureCode } from './extraction-failed.js';
-import type { DocumentType } from './media-type.js';
+import type { ReadableType } from './media-type.js';
 
 /** What the child is told of a file, whose bytes then come on its standard input. */
 export interface Assignment {
-  type: DocumentType;
+  type: ReadableType;
   /** Of a page: without what surrounds its article, if it has one. */
   mainContentOnly: boolean;
   size: number;

@@ -5,12 +5,12 @@ import { Worker } from 'node:worker_threads';
 import type { ExtractedDocument } from './extracted-document.js';
 import type { Answer, Assignment } from './extraction-child.js';
 import { ExtractionFailed } from './extraction-failed.js';
-import { isDocumentType, type DocumentType } from './media-type.js';
+import { isReadableType, type ReadableType } from './media-type.js';
 
 type Extractor = { extract: (bytes: Buffer, options: Pick<Assignment, 'mainContentOnly'>) => ExtractedDocument | Promise<ExtractedDocument> };
 
 /** Imported only when needed: the PDF and Office libraries take longer to load than a small text takes to read. */
-const EXTRACTORS: Record<DocumentType, () => Promise<Extractor>> = {
+const EXTRACTORS: Record<ReadableType, () => Promise<Extractor>> = {
   pdf: () => import('./extractors/pdf.extractor.js'),
   docx: () => import('./extractors/docx.extractor.js'),
   pptx: () => import('./extractors/pptx.extractor.js'),
@@ -94,7 +94,7 @@ let isReading = false;
 async function read(assignment: Assignment): Promise<void> {
   isReading = true;
   try {
-    if (!isDocumentType(assignment.type)) throw new ExtractionFailed('unsupported_type', 'The type is not supported.');
+    if (!isReadableType(assignment.type)) throw new ExtractionFailed('unsupported_type', 'The type is not supported.');
     answer({ document: await run(assignment) });
   } catch (error) {
     fail(error);

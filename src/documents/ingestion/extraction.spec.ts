@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HTML_PAGE, MARKDOWN_PAGE, makeDocx, makeEncryptedOffice, makePdf, makeZip, wordParagraph } from '../../../test/fixtures/make.js';
 import { Extraction, type ExtractionOptions } from './extraction.js';
-import type { DocumentType } from './media-type.js';
+import type { ReadableType } from './media-type.js';
 
 let directory: string;
 beforeAll(async () => {
@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true }));
 
 let files = 0;
-async function extract(content: Buffer | string, type: DocumentType, options: ExtractionOptions = {}, signal?: AbortSignal) {
+async function extract(content: Buffer | string, type: ReadableType, options: ExtractionOptions = {}, signal?: AbortSignal) {
   const path = join(directory, `${(files += 1)}`);
   await writeFile(path, content);
   return new Extraction(options).extract(path, { type }, signal);
@@ -57,7 +57,7 @@ describe('a document', () => {
 });
 
 describe('a file that cannot be read fails with a stable code', () => {
-  it.each<[string, Buffer, DocumentType, string]>([
+  it.each<[string, Buffer, ReadableType, string]>([
     ['a PDF without text', makePdf(['']), 'pdf', 'no_text'],
     ['a PDF with a password', makePdf(['secret'], { encrypted: true }), 'pdf', 'encrypted_file'],
     ['a PDF cut in half', makePdf(['text']).subarray(0, 60), 'pdf', 'corrupt_file'],

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { ExtractedDocument } from './extracted-document.js';
 import { ExtractionChild, type ExtractionLimits } from './extraction-child.js';
 import { ExtractionFailed } from './extraction-failed.js';
-import type { Declaration, DocumentType } from './media-type.js';
+import type { Declaration, ReadableType } from './media-type.js';
 import { RestedChildren } from './rested-children.js';
 
 export interface ExtractionOptions {
@@ -21,7 +21,7 @@ export interface ExtractionOptions {
 
 export interface ExtractionSubject extends Declaration {
   /** What `detectDocumentType` answered. */
-  type: DocumentType;
+  type: ReadableType;
   /** Whose file it is: a child that read a file reads no other owner's. Without one it reads this file alone. */
   owner?: string;
   /** Of a page, leaves out what surrounds its article, if it has one. */

@@ -12,12 +12,13 @@ import type { IdentifiedChunk } from '../chunks.repository.js';
 import type { DocumentRevision } from '../document.entity.js';
 import { PurgeHandler } from '../purge.handler.js';
 import { BlobStore } from '../storage/blob-store.js';
-import { textKey } from '../versions/blob-keys.js';
+import { remoteTextKey, textKey } from '../versions/blob-keys.js';
 import { cutInTurns } from './chunking/cut-in-turns.js';
 import type { ExtractedDocument } from './extracted-document.js';
 import { Extraction } from './extraction.js';
 import { DocumentEmbedding } from './document-embedding.js';
 import { ExtractionFailed } from './extraction-failed.js';
+import { isReadableType, type ReadableType } from './media-type.js';
 import { IngestionsService, type IngestionSubject } from './ingestions.service.js';
 
 /** Errors of the stages as reasons the document's owner can read; whatever is not known is worth another attempt. */
@@ -83,8 +84,9 @@ export class IngestHandler implements JobHandler {
     const { documentId, database, revision } = subject;
     const { tenantId } = run.lease;
     await run.report(5, 'extracting');
-    const { name: fileName, type, sourceUrl } = revision;
-    const extracted = await this.extraction.extract(this.blobs.pathOf(revision.blobKey), { fileName, type, owner: tenantId, mainContentOnly: sourceUrl !== null }, run.signal);
+    const { name: fileName, sourceUrl } = revision;
+    const { key, type } = readableOf(revision);
+    const extracted = await this.extraction.extract(this.blobs.pathOf(key), { fileName, type, owner: tenantId, mainContentOnly: sourceUrl !== null }, run.signal);
     await run.report(30, 'chunking');
     const chunks = await this.cut(extracted, subject, run.signal);
     await this.ingestions.reserve(run.lease, subject, chunks.length);
@@ -105,6 +107,11 @@ export class IngestHandler implements JobHandler {
     const chunks = await cutInTurns(extracted, { chunkSize, chunkOverlap, chunkingStrategy, maxTokens: this.embedding.maxInputTokens }, signal);
     return chunks.map((chunk) => ({ ...chunk, id: pointId(documentId, version, chunk.index) }));
   }
+}
+
+/** The file itself, or what a worker elsewhere read in it. */
+function readableOf({ blobKey, type }: DocumentRevision): { key: string; type: ReadableType } {
+  return isReadableType(type) ? { key: blobKey, type } : { key: remoteTextKey(blobKey), type: 'md' };
 }
 
 function titleOf({ title, name }: DocumentRevision, extracted: ExtractedDocument): string | null {

@@ -13,7 +13,8 @@ import { chunkingOf } from './chunking/requested-chunking.js';
 import { DocumentEntries } from './document-entries.js';
 import { ExtractionFailed } from './extraction-failed.js';
 import { displayName } from './file-name.js';
-import { detectDocumentType, DOCUMENT_TYPES, SNIFF_BYTES, type Declaration, type DocumentType } from './media-type.js';
+import { detectDocumentType, DOCUMENT_TYPES, SNIFF_BYTES, type Declaration } from './media-type.js';
+import { detectRemoteMedia, type DetectedType } from './remote-media.js';
 
 /** A file as it arrived, whatever it arrived in. */
 export interface ReceivedFile {
@@ -24,18 +25,22 @@ export interface ReceivedFile {
 }
 
 /** @throws FileRefused, FileTypeNotAllowed */
-export async function typeOf({ blob, declared }: ReceivedFile, { allowedFileTypes: allowed }: IngestionSettings): Promise<DocumentType> {
-  const type = await detectType(blob, declared);
-  if (!allowed.includes('*') && !allowed.includes(type)) throw new FileTypeNotAllowed(type, allowed);
-  return type;
+export async function typeOf({ blob, declared }: ReceivedFile, { allowedFileTypes: allowed, enableRemoteProcessing }: IngestionSettings): Promise<DetectedType> {
+  const detected = await detectType(blob, declared, enableRemoteProcessing);
+  if (!allowed.includes('*') && !allowed.includes(detected.type)) throw new FileTypeNotAllowed(detected.type, allowed);
+  return detected;
 }
 
-async function detectType({ head }: StagedBlob, declared: Declaration): Promise<DocumentType> {
+async function detectType({ head }: StagedBlob, declared: Declaration, takesRemoteMedia: boolean): Promise<DetectedType> {
   try {
-    return await detectDocumentType(head, declared);
+    const type = await detectDocumentType(head, declared);
+    return { type, mediaType: DOCUMENT_TYPES[type].mediaTypes[0], extension: DOCUMENT_TYPES[type].extensions[0] };
   } catch (error) {
-    if (error instanceof ExtractionFailed) throw new FileRefused(error.code, error.message);
-    throw error;
+    if (!(error instanceof ExtractionFailed)) throw error;
+    const media = error.code === 'unsupported_type' ? await detectRemoteMedia(head) : null;
+    if (!media) throw new FileRefused(error.code, error.message);
+    if (!takesRemoteMedia) throw new FileRefused(error.code, `${error.message} Remote workers can read ${media.type}: switch on enable_remote_processing in your tenant's configuration to ingest it for them.`);
+    return media;
   }
 }
 
@@ -77,8 +82,8 @@ export class IntakeService {
     let kept: string | null = null;
     try {
       const chunking = chunkingOf(dto, settings);
-      const type = await typeOf(file, settings);
-      const name = displayName(file.declared.fileName, `document.${DOCUMENT_TYPES[type].extensions[0]}`);
+      const { type, mediaType, extension } = await typeOf(file, settings);
+      const name = displayName(file.declared.fileName, `document.${extension}`);
       const replaced = dto.replace_existing ? await this.entries.findReplaced(principal, dto, name) : null;
       const documentId = replaced ?? uuidv7();
       const blobKey = replaced === null ? firstOriginalKey(tenantId, documentId) : laterOriginalKey(tenantId, documentId, jobId);
@@ -92,7 +97,7 @@ export class IntakeService {
         title: dto.title ?? name,
         name,
         type,
-        mediaType: DOCUMENT_TYPES[type].mediaTypes[0],
+        mediaType,
         ...chunking,
         sizeBytes: file.blob.sizeBytes,
         contentChecksum: file.blob.sha256,

@@ -1,9 +1,10 @@
+import type { RemoteType } from '../../jobs/remote-types.js';
 import { ExtractionFailed } from './extraction-failed.js';
 import { sniffContent, type ContentFamily } from './content-sniffing.js';
 
 const ANY_TEXT = ['text', 'tagged', 'markup', 'json', 'tagged-json'] as const satisfies ContentFamily[];
 
-interface DocumentTypeDescription {
+interface TypeDescription {
   name: string;
   /** The first one names a stored or exported file. */
   extensions: readonly string[];
@@ -18,7 +19,7 @@ interface DocumentTypeDescription {
 // An encrypted Office file is an OLE container; the extractor tells it from an old .doc, .xls or .ppt.
 const OPEN_XML = 'application/vnd.openxmlformats-officedocument';
 
-/** Everything that can be ingested; a new format starts with a line here and an extractor of the same name. */
+/** Everything that can be read here; a new format starts with a line here and an extractor of the same name. */
 export const DOCUMENT_TYPES = {
   pdf: { name: 'PDF', extensions: ['pdf'], mediaTypes: ['application/pdf', 'application/x-pdf'], families: ['pdf'] },
   docx: { name: 'Word document', extensions: ['docx'], mediaTypes: [`${OPEN_XML}.wordprocessingml.document`], misnomers: ['application/msword'], families: ['docx', 'zip', 'ole'] },
@@ -62,9 +63,10 @@ export const DOCUMENT_TYPES = {
     families: ['odt', 'zip'],
   },
   rtf: { name: 'RTF', extensions: ['rtf'], mediaTypes: ['application/rtf', 'text/rtf', 'application/x-rtf', 'text/richtext'], misnomers: ['application/msword'], families: ['rtf'] },
-} as const satisfies Record<string, DocumentTypeDescription>;
+} as const satisfies Record<string, TypeDescription>;
 
-export type DocumentType = keyof typeof DOCUMENT_TYPES;
+export type ReadableType = keyof typeof DOCUMENT_TYPES;
+export type DocumentType = ReadableType | RemoteType;
 
 export interface Declaration {
   /** As the client named it; only its extension is read. */
@@ -96,9 +98,9 @@ const FOREIGN_FILES = new Set(['doc', 'xls', 'xlsb', 'ppt']);
 
 const PACKAGES: readonly ContentFamily[] = ['docx', 'pptx', 'xlsx', 'epub', 'odt', 'zip', 'ole'];
 
-const TYPES = Object.keys(DOCUMENT_TYPES) as DocumentType[];
+const TYPES = Object.keys(DOCUMENT_TYPES) as ReadableType[];
 
-export function isDocumentType(value: unknown): value is DocumentType {
+export function isReadableType(value: unknown): value is ReadableType {
   return typeof value === 'string' && Object.hasOwn(DOCUMENT_TYPES, value);
 }
 
@@ -108,7 +110,7 @@ export function isDocumentType(value: unknown): value is DocumentType {
  * @param head the first `SNIFF_BYTES` bytes, or the whole file when it is shorter.
  * @throws {ExtractionFailed} `empty_file`, `type_mismatch`, `unsupported_type`.
  */
-export async function detectDocumentType(head: Uint8Array, declaration: Declaration): Promise<DocumentType> {
+export async function detectDocumentType(head: Uint8Array, declaration: Declaration): Promise<ReadableType> {
   if (head.length === 0) throw new ExtractionFailed('empty_file', 'The file is empty.');
   const declared = await readDeclaration(declaration);
   const content = sniffContent(head, head.length >= SNIFF_BYTES);
@@ -138,12 +140,12 @@ export function isGenericMediaType(mediaType: string | undefined): boolean {
   return essence === undefined || essence === '' || GENERIC_MEDIA_TYPES.has(essence);
 }
 
-export function typeOfMediaType(mediaType: string | undefined): DocumentType | null {
+export function typeOfMediaType(mediaType: string | undefined): ReadableType | null {
   const essence = essenceOf(mediaType) ?? '';
   return TYPES.find((type) => (DOCUMENT_TYPES[type].mediaTypes as readonly string[]).includes(essence)) ?? null;
 }
 
-function isCandidate(type: DocumentType, content: ContentFamily): boolean {
+function isCandidate(type: ReadableType, content: ContentFamily): boolean {
   return (DOCUMENT_TYPES[type].families as readonly ContentFamily[]).includes(content);
 }
 
@@ -178,12 +180,12 @@ async function isForeignExtension(extension: string): Promise<boolean> {
   return supportedExtensions.has(extension);
 }
 
-function isMisnomer(mediaType: string, type: DocumentType | undefined): boolean {
+function isMisnomer(mediaType: string, type: ReadableType | undefined): boolean {
   return type !== undefined && 'misnomers' in DOCUMENT_TYPES[type] && (DOCUMENT_TYPES[type].misnomers as readonly string[]).includes(mediaType);
 }
 
 /** Tables of text are never guessed: commas stand in prose, too. */
-function undeclaredType(content: ContentFamily, head: Uint8Array): DocumentType | null {
+function undeclaredType(content: ContentFamily, head: Uint8Array): ReadableType | null {
   if (content === 'zip' || content === 'ole' || content === 'binary' || content === 'foreign') return null;
   if (content === 'markup') return 'html';
   if (content === 'json' || content === 'tagged-json') return isWholeJson(head) ? 'json' : 'txt';

@@ -8,7 +8,7 @@ import { Outbound } from '../../outbound/outbound.js';
 import { BlobStore } from '../storage/blob-store.js';
 import { UrlDownload } from './url-download.js';
 
-const LIMITS = { maxFileBytes: 1000, maxFileSize: '1000 bytes' };
+const LIMITS = { maxFileBytes: 1000, maxFileSize: '1000 bytes', enableRemoteProcessing: false };
 
 describe('a download', () => {
   let site: Server;

@@ -18,7 +18,7 @@ const MAX_REDIRECTS = 3;
 const AT_ONCE = 16;
 const HEADERS = { 'user-agent': 'MoRAG-Server (document ingestion)', accept: '*/*' };
 
-type Limits = Pick<IngestionSettings, 'maxFileBytes' | 'maxFileSize'>;
+type Limits = Pick<IngestionSettings, 'maxFileBytes' | 'maxFileSize' | 'enableRemoteProcessing'>;
 
 /** `sourceUrl` is where the redirects led, without fragment; credentials it never has. */
 export type FetchedFile = ReceivedFile & { sourceUrl: string };
@@ -68,7 +68,7 @@ export class UrlDownload implements OnApplicationShutdown {
     const body = response.body ?? new Response('').body!;
     try {
       if (!response.ok) throw new UrlAnswered(response.status);
-      await refuseForeign(declared);
+      if (!limits.enableRemoteProcessing) await refuseForeign(declared);
     } catch (error) {
       await body.cancel();
       throw error;

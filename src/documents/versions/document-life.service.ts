@@ -10,6 +10,7 @@ import { DocumentDto } from '../dto/document.dto.js';
 import { AcceptedDto } from '../dto/ingest.dto.js';
 import type { ReprocessDto } from '../dto/reprocess.dto.js';
 import { IngestHandler } from '../ingestion/ingest.handler.js';
+import { remoteTypeOf } from '../ingestion/remote-media.js';
 import { DocumentRevisions, sameFile } from './document-revisions.js';
 
 /** How often a deletion begins anew when work on the document began in the same moment. */
@@ -33,8 +34,10 @@ export class DocumentLife {
       const { document, collectionName } = await this.find(tx, principal, id);
       await this.databases.resolve(tx, principal, { database_id: document.databaseId });
       const jobId = uuidv7();
-      await this.jobs.enqueue(tx, this.handler, { id: jobId, userId: principal.userId, documentId: document.id }, { priority: 'low' });
-      const { sizeBytes } = await this.revisions.begin(tx, document.id, collectionName, jobId, (current) => sameFile(current, dto));
+      await this.jobs.enqueue(tx, this.handler, { id: jobId, userId: principal.userId, documentId: document.id }, { priority: 'low', remoteType: remoteTypeOf(document.type) });
+      const { sizeBytes, type } = await this.revisions.begin(tx, document.id, collectionName, jobId, (current) => sameFile(current, dto));
+      // A file of another type was served in between: who has to read it has changed.
+      if (type !== document.type) throw new DocumentChanged();
       return AcceptedDto.from(jobId, document.id, sizeBytes);
     });
   }

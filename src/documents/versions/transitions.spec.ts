@@ -2,7 +2,7 @@ import { DOCUMENT_STATES, type DocumentEntity, type DocumentRevision } from '../
 import { allowedIn, begun, completed, failed, isBeingMade, revisionOf, versionsInUse } from './transitions.js';
 
 const FACTS: Omit<DocumentRevision, 'version'> = {
-  name: 'new.md', title: 'New', type: 'md', mediaType: 'text/markdown', sizeBytes: 70, contentChecksum: 'new', blobKey: 't/d.j2', chunkSize: 500, chunkOverlap: 50, metadata: { a: 2 }, sourceUrl: null,
+  name: 'new.md', title: 'New', type: 'md', mediaType: 'text/markdown', sizeBytes: 70, contentChecksum: 'new', blobKey: 't/d.j2', chunkSize: 500, chunkingStrategy: 'recursive', chunkOverlap: 50, metadata: { a: 2 }, sourceUrl: null,
 };
 
 const SERVED: DocumentEntity = {

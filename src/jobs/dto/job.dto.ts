@@ -25,7 +25,7 @@ export class JobDto {
   status: JobStatus;
   /** 0 to 100; never falls within an attempt. */
   percentage: number;
-  /** What a running ingest is at: `extracting`, `chunking`, `embedding` or `storing`; of a failed or cancelled job, what it was at. */
+  /** What a running ingest is at: `extracting`, `chunking`, `embedding` or `storing`, or `remote` while a remote worker has it; of a failed or cancelled job, what it was at. */
   stage: string | null;
   summary: string;
   attempt: number;

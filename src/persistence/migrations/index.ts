@@ -16,6 +16,7 @@ import { ChunkingStrategy1764000000015 } from './1764000000015-chunking-strategy
 import { DocumentVersions1764000000016 } from './1764000000016-document-versions.js';
 import { JobControl1764000000017 } from './1764000000017-job-control.js';
 import { IngestBatches1764000000018 } from './1764000000018-ingest-batches.js';
+import { RemoteWorkers1764000000019 } from './1764000000019-remote-workers.js';
 import { DocumentOrders1764000000020 } from './1764000000020-document-orders.js';
 
 /** In the order they run. Never edit one that was released: add another. */
@@ -38,5 +39,6 @@ export const MIGRATIONS = [
   DocumentVersions1764000000016,
   JobControl1764000000017,
   IngestBatches1764000000018,
+  RemoteWorkers1764000000019,
   DocumentOrders1764000000020,
 ];

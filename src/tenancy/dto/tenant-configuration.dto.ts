@@ -22,7 +22,7 @@ export class TenantConfigurationDto {
   default_chunk_size: number;
   /** Characters that neighbouring chunks share, for documents that name no overlap. */
   default_chunk_overlap: number;
-  /** Kept for later: there are no remote workers yet. */
+  /** Whether audio, video and images are taken, for remote workers to read. Switched off, it refuses new ones; what was taken before still waits for a worker. */
   enable_remote_processing: boolean;
   /** Kept for later: there are no webhooks yet. */
   enable_webhooks: boolean;
@@ -93,7 +93,7 @@ export class UpdateTenantConfigurationDto {
   @Max(4000)
   default_chunk_overlap?: number | null;
 
-  /** Kept for later: there are no remote workers yet. */
+  /** Whether audio, video and images are taken, for remote workers to read. Switched off, it refuses new ones; what was taken before still waits for a worker. */
   @IsOptional()
   @IsBoolean()
   enable_remote_processing?: boolean | null;
