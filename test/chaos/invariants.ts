@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { connect } from '@lancedb/lancedb';
 import { pointId } from '../../src/databases/vector-stores/point-id.js';
+import { textKey } from '../../src/documents/versions/blob-keys.js';
 import { filesIn } from '../support/disk.js';
 import { reconcile } from '../support/reconciliation.js';
 import { sha256, type Sent, type World } from './world.js';
@@ -126,12 +127,19 @@ async function checkFiles(world: World, documents: readonly DocumentRow[]): Prom
   const sumOf = async (name: string): Promise<string> => sha256(await readFile(path.join(root, name)));
   const files = new Map(await Promise.all((await filesIn(root)).map(async (name) => [name, await sumOf(name)] as const)));
   const wrong: string[] = [];
-  for (const { id, blob_key, content_checksum } of documents) {
+  for (const { tenant_id, id, version, state, blob_key, content_checksum } of documents) {
     if (files.get(blob_key) !== content_checksum) wrong.push(`the file of document ${id} is ${files.has(blob_key) ? 'another one' : 'gone'}`);
     files.delete(blob_key);
+    if (state !== 'INGESTED') continue;
+    // What is sent here is plain text, and read as it is.
+    const text = textKey(tenant_id, id, version);
+    if (files.get(text) !== content_checksum) wrong.push(`the text of document ${id} is ${files.has(text) ? 'another one' : 'gone'}`);
+    files.delete(text);
   }
   const unanswered = new Set(world.unanswered.map(({ content }) => sha256(content)));
-  for (const [name, sum] of files) if (!unanswered.has(sum) && !(name.startsWith('incoming') && unanswered.size > 0)) wrong.push(`the file ${name} belongs to nothing`);
+  // A worker that was killed while it wrote a text leaves that half-written.
+  const isHalfWritten = (name: string): boolean => name.startsWith('incoming') && (unanswered.size > 0 || name.endsWith('.text'));
+  for (const [name, sum] of files) if (!unanswered.has(sum) && !isHalfWritten(name)) wrong.push(`the file ${name} belongs to nothing`);
   return wrong;
 }
 

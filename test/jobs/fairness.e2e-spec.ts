@@ -43,9 +43,9 @@ describe('workers that are shared', () => {
     for (let sent = 0; sent < count; sent += 10) await Promise.all(Array.from({ length: 10 }, () => send(tenant)));
   }
 
-  /** Whose jobs have ended, first to last. */
+  /** Whose jobs have ended, in the order in which they were started. */
   async function ended(tenants: readonly Tenant[]): Promise<string[]> {
-    const rows = await server.database.query<{ tenant_id: string }>('SELECT tenant_id FROM jobs WHERE tenant_id = ANY ($1) AND ended_at IS NOT NULL ORDER BY ended_at', [tenants.map(({ tenantId }) => tenantId)]);
+    const rows = await server.database.query<{ tenant_id: string }>('SELECT tenant_id FROM jobs WHERE tenant_id = ANY ($1) AND ended_at IS NOT NULL ORDER BY started_at', [tenants.map(({ tenantId }) => tenantId)]);
     return rows.map(({ tenant_id }) => tenant_id);
   }
 

@@ -121,7 +121,7 @@ export class BlobStore {
 
   /** Makes a text, in UTF-8, the whole of a file, in one step. Durable once this returns. @throws StorageFull; the file is then as it was */
   async write(key: string, text: string): Promise<void> {
-    const staged = { path: path.join(this.incoming, uuidv7()) };
+    const staged = { path: path.join(this.incoming, `${uuidv7()}${path.extname(key)}`) };
     try {
       await writeFile(staged.path, text, { flag: 'wx', mode: 0o600, flush: true });
       await this.keep(staged, key);
