@@ -25,7 +25,7 @@ async function ingest({ file, type }) {
   const vectors = await embedder.embedDocuments(chunks.map(({ text }) => text));
   const documentId = uuidv7();
   const points = chunks.map(({ text, index }, at) => ({ id: pointId(documentId, 1, index), vector: vectors[at], text, tenantId, documentId, version: 1, index }));
-  await store.replaceDocument(COLLECTION, { tenantId, documentId }, points);
+  await store.replaceDocument(COLLECTION, { tenantId, documentId, version: 1 }, points);
   return Buffer.byteLength(document.text);
 }
 

@@ -64,7 +64,7 @@ export class Queue {
     this.boss.on('error', (error) => this.logger.warn(`queue: ${String(error)}`));
   }
 
-  /** Puts work in as part of the transaction: both happen or neither. No group has more than half of a process' workers. */
+  /** Puts work in as part of the transaction: both happen or neither. One of a process' workers is always left for other groups. */
   async send(tx: AnyTx, queue: string, data: Record<string, string>, group: string, { id, delaySeconds = 0, priority = 0 }: SendOptions = {}): Promise<void> {
     await this.prepare(queue);
     const { queryRunner } = tx.manager;
@@ -98,7 +98,8 @@ export class Queue {
 
   async work(queue: string, concurrency: number, handle: (work: QueuedWork) => Promise<void>): Promise<void> {
     await this.prepare(queue);
-    const groupConcurrency = Math.max(1, Math.floor(concurrency / 2));
+    // One is always free for somebody else: in turns, the next is whoever waits with least (`JobTurnsRepository`), but long work must not take them all.
+    const groupConcurrency = Math.max(1, concurrency - 1);
     for (let started = 0; started < concurrency; started++) await this.startWorker(queue, groupConcurrency, handle);
   }
 
