@@ -143,16 +143,16 @@ describe('a job', () => {
     it('never begins when it was still waiting', async () => {
       embeddings.hold();
       const asked = embeddings.requests;
-      // No tenant has more than half of the workers.
-      const running = [await send(), await send()];
-      await embeddings.received(asked + 2);
+      // No tenant has all four workers.
+      const running = [await send(), await send(), await send()];
+      await embeddings.received(asked + 3);
       const waiting = await send();
       expect(await tenant.client.delete(`/api/v1/ingest/${waiting.jobId}`)).toEqual(expect.objectContaining({ status: 200, body: { task_id: waiting.jobId, status: 'cancelled', message: 'Cancelled' } }));
       embeddings.release();
       for (const { jobId } of running) expect(await waitForTask(tenant.client, jobId)).toMatchObject({ status: 'completed' });
       await eventually(() => server.database.query(`SELECT FROM pgboss.job WHERE data ->> 'jobId' = $1 AND state < 'completed'`, [waiting.jobId]), (left) => left.length === 0);
       expect(await job(waiting.jobId)).toMatchObject({ status: 'CANCELLED', attempt: 0, start_date: null });
-      expect(embeddings.requests).toBe(asked + 2);
+      expect(embeddings.requests).toBe(asked + 3);
     });
 
     it('is cancelled once, however many ask', async () => {
