@@ -46,7 +46,8 @@ function ceilingOf({ hardLimit, warningThreshold }: QuotaEntity, level: QuotaLev
 export class CallCrossings implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(CallCrossings.name);
   private readonly known = new Map<string, Known>();
-  private readonly raised = new Set<string>();
+  /** Looked at by the clock: who is above a threshold, and who could not be looked at when it was due. */
+  private readonly watched = new Set<string>();
   private readonly turns = pLimit(CHECKS_AT_ONCE);
   private readonly working = new Set<Promise<void>>();
   private readonly countsSince = performance.now();
@@ -119,6 +120,7 @@ export class CallCrossings implements OnApplicationBootstrap, OnApplicationShutd
     } catch (error) {
       // With the next call or the next sweep.
       known.ceiling = UNKNOWN;
+      this.watched.add(tenantId);
       // Once an outage.
       if (!this.isAway) this.logger.warn({ err: error }, 'it could not be noted how full the hour of a tenant is; trying again');
       this.isAway = true;
@@ -145,9 +147,9 @@ export class CallCrossings implements OnApplicationBootstrap, OnApplicationShutd
     known.ceiling = row ? ceilingOf(row, level) : Number.POSITIVE_INFINITY;
     if (level === 'below') {
       known.isOurs = false;
-      this.raised.delete(tenantId);
+      this.watched.delete(tenantId);
     } else {
-      this.raised.add(tenantId);
+      this.watched.add(tenantId);
     }
   }
 
@@ -170,10 +172,10 @@ export class CallCrossings implements OnApplicationBootstrap, OnApplicationShutd
     this.isSweeping = true;
     try {
       if (!this.listener.isCurrent(performance.now())) this.mistrust();
-      const raised = new Set(this.raised);
+      const watched = new Set(this.watched);
       // Those of processes that have ended as well.
-      if (this.rateLimits.isShared) for (const tenantId of await this.transactions.forSystem((tx) => this.quotas.listRaised(tx))) raised.add(tenantId);
-      for (const tenantId of raised) this.check(tenantId, this.known.get(tenantId) ?? this.meet(tenantId));
+      if (this.rateLimits.isShared) for (const tenantId of await this.transactions.forSystem((tx) => this.quotas.listRaised(tx))) watched.add(tenantId);
+      for (const tenantId of watched) this.check(tenantId, this.known.get(tenantId) ?? this.meet(tenantId));
     } catch (error) {
       this.logger.debug({ err: error }, 'it could not be looked for tenants whose calls have become fewer');
     } finally {

@@ -150,7 +150,7 @@ describe('a quota', () => {
   describe('of calls an hour', () => {
     const call = (): Promise<{ status: number }> => tenant.client.get('/api/v1/databases');
     const calls = (): Promise<QuotaEvent[]> => eventsOf(server.database, tenant, 'api_calls_per_hour');
-    const arrived = (count: number): Promise<QuotaEvent[]> => eventually(calls, (events) => events.length >= count, 5000);
+    const arrived = (count: number): Promise<QuotaEvent[]> => eventually(calls, (events) => events.length >= count);
 
     beforeEach(async () => {
       await staysWithinTheHour(20_000);
