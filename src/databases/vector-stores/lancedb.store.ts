@@ -10,7 +10,7 @@ import { fuse, inOrder } from './ranking.js';
 import { checkCollectionName, checkCollectionPrefix, checkPoints, checkVector } from './vector-checks.js';
 import { CollectionMissing, VectorDimensionMismatch } from './vector-store.errors.js';
 import { VectorStore } from './vector-store.js';
-import type { DocumentScope, VectorHit, VectorPoint, VectorQuery, VersionRange, VersionScope } from './vector-store.js';
+import type { Capacities, CollectionOptions, DocumentScope, VectorHit, VectorPoint, VectorQuery, VersionRange, VersionScope } from './vector-store.js';
 
 type LanceDb = typeof import('@lancedb/lancedb');
 
@@ -43,6 +43,7 @@ const FULL_TEXT: Partial<FtsOptions> = {
 
 /** The store that needs no server: LanceDB in this process, one directory a collection. */
 export class LanceDbStore extends VectorStore {
+  override readonly capacities: Capacities = { keyword: true, maxDimensions: 16_000, distances: ['cosine'] };
   private readonly writers = new KeyedMutex();
   private readonly writes = new Map<string, number>();
   private readonly background = new Set<Promise<void>>();
@@ -69,7 +70,7 @@ export class LanceDbStore extends VectorStore {
     return new LanceDbStore(lancedb, connection, options.logger, options);
   }
 
-  override async ensureCollection(name: string, { dimensions }: { dimensions: number }): Promise<void> {
+  override async ensureCollection(name: string, { dimensions }: CollectionOptions): Promise<void> {
     checkCollectionName(name);
     await this.write(name, async () => {
       const created = () => this.connection.createEmptyTable(tableName(name), schemaOf(dimensions));

@@ -14,6 +14,31 @@ export class VectorDimensionMismatch extends AppError {
   }
 }
 
+/** A collection orders by one distance for all its life. */
+export class VectorDistanceMismatch extends AppError {
+  constructor(expected: string, actual: string) {
+    super({
+      status: 409,
+      code: 'distance_mismatch',
+      title: 'Vector distances differ',
+      detail: `The collection orders by ${expected} distance, not ${actual}. Reindex the database.`,
+      members: { expected, actual },
+    });
+  }
+}
+
+/** Not every store keeps words beside its vectors. */
+export class KeywordNotSupported extends AppError {
+  constructor() {
+    super({
+      status: 422,
+      code: 'keyword_not_supported',
+      title: 'No keyword search here',
+      detail: 'The vector database of this database finds by vector only. Search with mode "vector" or "hybrid".',
+    });
+  }
+}
+
 /** The whole store is away, not one collection. */
 export class VectorStoreUnavailable extends ServiceUnavailable {
   constructor(cause: unknown) {

@@ -1,3 +1,21 @@
+/** How near two vectors are; fixed with the collection. */
+export const DISTANCES = ['cosine', 'dot', 'euclidean'] as const;
+export type Distance = (typeof DISTANCES)[number];
+
+export interface CollectionOptions {
+  dimensions: number;
+  /** `cosine` */
+  distance?: Distance;
+}
+
+/** What a kind of store can do, so that nobody asks it for more. */
+export interface Capacities {
+  /** Without it `keyword` is refused by the adapter, and `hybrid` is what `vector` finds. */
+  keyword: boolean;
+  maxDimensions: number;
+  distances: readonly Distance[];
+}
+
 /** One chunk of a document as it is stored for search. */
 export interface VectorPoint {
   /** From `pointId`, so that a second run of the same work overwrites instead of adding. */
@@ -50,9 +68,9 @@ export interface VectorHit {
   documentId: string;
   version: number;
   index: number;
-  /** `vector`: cosine similarity; `keyword`: BM25; `hybrid`: reciprocal rank fusion, 1 for the first of both lists. */
+  /** `vector`: similarity; `keyword`: BM25 or what the store has like it; `hybrid`: reciprocal rank fusion, 1 for the first of both lists. */
   score: number;
-  /** The parts that found it: cosine similarity (-1 to 1), BM25 (above 0, no upper bound). */
+  /** The parts that found it. Similarity: cosine (-1 to 1), dot product, or 1 / (1 + Euclidean distance). Keyword: above 0, no upper bound. */
   scores: { vector?: number; keyword?: number };
 }
 
@@ -64,11 +82,13 @@ export interface VectorHit {
  * know it yet, leave each point once.
  */
 export abstract class VectorStore {
+  abstract readonly capacities: Capacities;
+
   /**
    * Creates the collection, or does nothing when it exists.
-   * @throws InvalidCollectionName; VectorDimensionMismatch when it exists with other dimensions
+   * @throws InvalidCollectionName; VectorDimensionMismatch when it exists with other dimensions; VectorDistanceMismatch with another distance
    */
-  abstract ensureCollection(name: string, options: { dimensions: number }): Promise<void>;
+  abstract ensureCollection(name: string, options: CollectionOptions): Promise<void>;
 
   /** Removes the collection and all its points; one that does not exist is fine. */
   abstract dropCollection(name: string): Promise<void>;
@@ -91,7 +111,7 @@ export abstract class VectorStore {
 
   /**
    * @returns at most `limit` hits, best first; none when the collection does not exist
-   * @throws VectorDimensionMismatch; TypeError when the mode needs a vector and has none
+   * @throws VectorDimensionMismatch; KeywordNotSupported; TypeError when the mode needs a vector and has none
    */
   abstract search(collection: string, query: VectorQuery): Promise<VectorHit[]>;
 
