@@ -1,3 +1,7 @@
+/** `hash` needs nothing; `openai` is any endpoint that speaks as OpenAI's; `onnx` a model in files of the operator's. */
+export const EMBEDDING_PROVIDERS = ['hash', 'openai', 'onnx'] as const;
+export type EmbeddingProvider = (typeof EMBEDDING_PROVIDERS)[number];
+
 /**
  * Turns text into vectors; its own injection token. One instance means one model, so vectors of two instances with a
  * different `model` or `dimensions` must never meet in one collection.
