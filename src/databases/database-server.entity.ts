@@ -40,7 +40,7 @@ export class DatabaseServerEntity {
   collection: string | null;
 
   @Column({ type: 'jsonb' })
-  config: Record<string, unknown>;
+  config: object;
 
   /** Sealed. */
   @Column({ type: 'bytea', nullable: true })

@@ -3,13 +3,13 @@ import { ApiTags } from '@nestjs/swagger';
 import { PageQueryDto } from '../common/pagination.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../common/principal.js';
 import { UuidParam } from '../common/validation.js';
-import { DatabasesService } from './databases.service.js';
+import { DatabaseAdministration } from './database-administration.service.js';
 import { CollectionsDto, CreateDatabaseDto, DatabaseDto, DatabaseListDto } from './dto/database.dto.js';
 
 @ApiTags('Databases')
 @Controller('api/v1')
 export class DatabasesController {
-  constructor(private readonly databases: DatabasesService) {}
+  constructor(private readonly databases: DatabaseAdministration) {}
 
   /** Creates a database and its collection on the embedded vector database. */
   @Post('databases')
@@ -44,6 +44,6 @@ export class DatabasesController {
   @Get('tenant/collections')
   @RequirePermission('read')
   collections(@CurrentPrincipal() principal: Principal): Promise<CollectionsDto> {
-    return this.databases.collections(principal);
+    return this.databases.listCollections(principal);
   }
 }

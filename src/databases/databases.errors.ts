@@ -36,3 +36,23 @@ export class EmbeddingModelChanged extends AppError {
     });
   }
 }
+
+/** What an attempt wrote is in a collection that a reindex has replaced meanwhile; the next attempt writes into the new one. */
+export class CollectionReplaced extends AppError {
+  constructor() {
+    super({ status: 409, code: 'collection_replaced', title: 'Collection replaced', detail: 'The database was reindexed meanwhile. It is done again, with its new model.', retryable: true });
+  }
+}
+
+export class DatabaseServerNotFound extends AppError {
+  constructor() {
+    super({ status: 404, code: 'not_found', title: 'Not found', detail: 'There is no such database server.' });
+  }
+}
+
+/** Switched off by its owner; nothing on it is read or written meanwhile. */
+export class DatabaseServerInactive extends AppError {
+  constructor(name: string) {
+    super({ status: 409, code: 'server_inactive', title: 'Database server switched off', detail: `The database server "${name}" is switched off. Set its is_active to true.` });
+  }
+}

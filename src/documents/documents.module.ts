@@ -4,7 +4,6 @@ import { Config } from '../config/config.js';
 import { DatabasesModule } from '../databases/databases.module.js';
 import { JobRegistry } from '../jobs/job-registry.js';
 import { QuotaCounts } from '../tenancy/quota-counts.js';
-import { Outbound } from '../outbound/outbound.js';
 import { TenancyModule } from '../tenancy/tenancy.module.js';
 import { ChunksRepository } from './chunks.repository.js';
 import { DocumentCharges } from './document-charges.js';
@@ -58,7 +57,6 @@ import { RevisionSteps } from './versions/revision-steps.js';
   providers: [
     { provide: BlobStore, inject: [Config], useFactory: (config: Config) => BlobStore.open(config.blobDir) },
     { provide: Extraction, useFactory: () => new Extraction() },
-    { provide: Outbound, inject: [Config], useFactory: ({ env }: Config) => new Outbound({ allow: env.OUTBOUND_ALLOW }) },
     DocumentsRepository, DocumentListRepository, DocumentStatisticsRepository, ChunksRepository, DocumentsService, DocumentFiles, DocumentBatches, DocumentRefresh, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, EmbeddingCheckpointsRepository, DocumentEmbedding, IngestHandler, ChunkPreviews, PurgeHandler,
     UrlDownload, UrlIngestion, Conversion, IngestBatches, IngestBatchesRepository, RemoteWorkers,
     DocumentContentsRepository, DocumentRevisions, DocumentLife, ReplacementTargets, RevisionSteps,

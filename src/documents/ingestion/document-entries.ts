@@ -64,7 +64,7 @@ export class DocumentEntries {
     const { userId } = principal;
     const { database, replaced } = await this.targets.findForUpdate(tx, principal, request, facts.name);
     await this.jobs.enqueue(tx, this.handler, { id: jobId, userId, documentId }, { priority, remoteType: remoteTypeOf(facts.type) });
-    if (replaced) await this.revisions.begin(tx, replaced.id, database.collectionName, jobId, () => facts);
+    if (replaced) await this.revisions.begin(tx, replaced.id, jobId, () => facts);
     else if (!isReplacement) await this.revisions.create(tx, { ...facts, id: documentId, jobId, userId, databaseId: database.id, metadata: facts.metadata ?? {} });
     // Told last: what is worked on says so first.
     if (isReplacement !== (replaced !== null) || (replaced && replaced.id !== documentId)) throw new DocumentChanged();

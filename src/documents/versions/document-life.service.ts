@@ -31,11 +31,11 @@ export class DocumentLife {
   /** @throws DocumentNotFound, IllegalTransition, InvalidChunking, EmbeddingModelChanged, DuplicateDocument, QuotaExceeded */
   reprocess(principal: Principal, id: string, dto: ReprocessDto): Promise<AcceptedDto> {
     return this.transactions.forTenant(principal.tenantId, async (tx) => {
-      const { document, collectionName } = await this.find(tx, principal, id);
+      const { document } = await this.find(tx, principal, id);
       await this.databases.resolve(tx, principal, { database_id: document.databaseId });
       const jobId = uuidv7();
       await this.jobs.enqueue(tx, this.handler, { id: jobId, userId: principal.userId, documentId: document.id }, { priority: 'low', remoteType: remoteTypeOf(document.type) });
-      const { sizeBytes, type } = await this.revisions.begin(tx, document.id, collectionName, jobId, (current) => sameFile(current, dto));
+      const { sizeBytes, type } = await this.revisions.begin(tx, document.id, jobId, (current) => sameFile(current, dto));
       // A file of another type was served in between: who has to read it has changed.
       if (type !== document.type) throw new DocumentChanged();
       return AcceptedDto.from(jobId, document.id, sizeBytes);
@@ -68,7 +68,7 @@ export class DocumentLife {
     const found = await this.find(tx, principal, id);
     // The job's row before the document's, as a job that ends takes them: the other way round both would wait for each other.
     await this.jobs.cancelOfDocument(tx, id);
-    await this.revisions.remove(tx, found);
+    await this.revisions.remove(tx, found.document);
   }
 
   private change(principal: Principal, id: string, work: (tx: TenantTx) => Promise<void>): Promise<DocumentDto> {
