@@ -4,8 +4,8 @@ import type { Principal } from '../../common/principal.js';
 import { DatabasesService } from '../../databases/databases.service.js';
 import { JobsService } from '../../jobs/jobs.service.js';
 import { Transactions, type TenantTx } from '../../persistence/transactions.js';
-import { DocumentChanged, DocumentNotFound } from '../documents.errors.js';
-import { DocumentsRepository, type DocumentWithCollection } from '../documents.repository.js';
+import { DocumentChanged } from '../documents.errors.js';
+import { DocumentsRepository } from '../documents.repository.js';
 import { DocumentDto } from '../dto/document.dto.js';
 import { AcceptedDto } from '../dto/ingest.dto.js';
 import type { ReprocessDto } from '../dto/reprocess.dto.js';
@@ -31,7 +31,7 @@ export class DocumentLife {
   /** @throws DocumentNotFound, IllegalTransition, InvalidChunking, EmbeddingModelChanged, DuplicateDocument, QuotaExceeded */
   reprocess(principal: Principal, id: string, dto: ReprocessDto): Promise<AcceptedDto> {
     return this.transactions.forTenant(principal.tenantId, async (tx) => {
-      const { document, collectionName } = await this.find(tx, principal, id);
+      const { document, collectionName } = await this.documents.requireVisible(tx, id, principal.databaseIds);
       await this.databases.resolve(tx, principal, { database_id: document.databaseId });
       const jobId = uuidv7();
       await this.jobs.enqueue(tx, this.handler, { id: jobId, userId: principal.userId, documentId: document.id }, { priority: 'low', remoteType: remoteTypeOf(document.type) });
@@ -65,7 +65,7 @@ export class DocumentLife {
   }
 
   private async removeIn(tx: TenantTx, principal: Principal, id: string): Promise<void> {
-    const found = await this.find(tx, principal, id);
+    const found = await this.documents.requireVisible(tx, id, principal.databaseIds);
     // The job's row before the document's, as a job that ends takes them: the other way round both would wait for each other.
     await this.jobs.cancelOfDocument(tx, id);
     await this.revisions.remove(tx, found);
@@ -73,15 +73,9 @@ export class DocumentLife {
 
   private change(principal: Principal, id: string, work: (tx: TenantTx) => Promise<void>): Promise<DocumentDto> {
     return this.transactions.forTenant(principal.tenantId, async (tx) => {
-      await this.find(tx, principal, id);
+      await this.documents.requireVisible(tx, id, principal.databaseIds);
       await work(tx);
-      return DocumentDto.from(await this.find(tx, principal, id));
+      return DocumentDto.from(await this.documents.requireVisible(tx, id, principal.databaseIds));
     });
-  }
-
-  private async find(tx: TenantTx, principal: Principal, id: string): Promise<DocumentWithCollection> {
-    const found = await this.documents.findVisible(tx, id, principal.databaseIds);
-    if (!found) throw new DocumentNotFound();
-    return found;
   }
 }
