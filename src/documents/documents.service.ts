@@ -7,7 +7,8 @@ import { DocumentListRepository, type ListPosition } from './document-list.repos
 import { DocumentStatisticsRepository } from './document-statistics.repository.js';
 import { DocumentNotFound } from './documents.errors.js';
 import { DocumentsRepository } from './documents.repository.js';
-import { ChunkDto, DocumentDto, DocumentStatsDto, type ChunkListDto, type DocumentListDto, type ListDocumentsQueryDto, type UpdateDocumentDto } from './dto/document.dto.js';
+import { ChunkDto } from './dto/chunk.dto.js';
+import { DocumentDto, DocumentStatsDto, type ChunkListDto, type DocumentListDto, type ListDocumentsQueryDto, type UpdateDocumentDto } from './dto/document.dto.js';
 
 /** A cursor's position is one word: the id, and behind it what the list is sorted by. */
 const positionText = ({ id, value }: ListPosition): string => (value === null ? id : `${id}.${Buffer.from(value).toString('base64url')}`);
@@ -83,6 +84,6 @@ export class DocumentsService {
     const page = rows.slice(0, query.limit);
     const nextAfter = rows.length > query.limit ? String(page.at(-1)!.index) : null;
     const counted = query.include_total ? { total: document.chunkCount } : {};
-    return { chunks: page.map((chunk) => ChunkDto.from(chunk, document.metadata)), ...counted, ...this.cursors.pageInfo({ rows: page, nextAfter }, query.limit, scope) };
+    return { chunks: page.map((chunk) => ChunkDto.fromStored(chunk, document.metadata)), ...counted, ...this.cursors.pageInfo({ rows: page, nextAfter }, query.limit, scope) };
   }
 }
