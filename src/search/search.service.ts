@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../common/principal.js';
 import type { DatabaseEntity } from '../databases/database.entity.js';
 import { DatabasesService } from '../databases/databases.service.js';
-import { VectorStoreUnavailable } from '../databases/vector-stores/vector-store.errors.js';
+import { unavailableOr } from '../databases/vector-stores/vector-store.errors.js';
 import { VectorStore, type VectorHit, type VectorQuery } from '../databases/vector-stores/vector-store.js';
 import { Embedder, EmbeddingFailed } from '../embeddings/embedder.js';
 import { Transactions } from '../persistence/transactions.js';
@@ -126,17 +126,7 @@ export class SearchService {
     try {
       return await this.store.search(collectionName, query);
     } catch (error) {
-      await this.requireStore();
-      throw error;
-    }
-  }
-
-  /** Tells a store that is away from one that failed at something. @throws VectorStoreUnavailable */
-  private async requireStore(): Promise<void> {
-    try {
-      await this.store.ping();
-    } catch (error) {
-      throw new VectorStoreUnavailable(error);
+      throw await unavailableOr(this.store, error);
     }
   }
 }

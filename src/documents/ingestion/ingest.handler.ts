@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { EmbeddingModelChanged } from '../../databases/databases.errors.js';
 import { pointId } from '../../databases/vector-stores/point-id.js';
+import { unavailableOr, VectorStoreUnavailable } from '../../databases/vector-stores/vector-store.errors.js';
 import { VectorStore, type VectorPoint, type VersionScope } from '../../databases/vector-stores/vector-store.js';
 import { EmbeddingFailed } from '../../embeddings/embedder.js';
 import type { JobHandler, JobLease, JobRun } from '../../jobs/job-handler.js';
@@ -21,10 +22,14 @@ import { ExtractionFailed } from './extraction-failed.js';
 import { isReadableType, type ReadableType } from './media-type.js';
 import { IngestionsService, type IngestionSubject } from './ingestions.service.js';
 
+/** So long a job leaves a vector database alone that does not answer. */
+const STORE_AWAY_SECONDS = 10;
+
 /** Errors of the stages as reasons the document's owner can read; whatever is not known is worth another attempt. */
 function asJobFailure(error: unknown): unknown {
   if (error instanceof ExtractionFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error });
   if (error instanceof EmbeddingFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error, retryAfterSeconds: error.retryAfterSeconds });
+  if (error instanceof VectorStoreUnavailable) return new JobFailure(error.code, 'The vector database does not answer.', false, { cause: error, retryAfterSeconds: STORE_AWAY_SECONDS });
   if (error instanceof QuotaExceeded || error instanceof EmbeddingModelChanged) return new JobFailure(error.code, error.message, true, { cause: error });
   return error;
 }
@@ -94,12 +99,21 @@ export class IngestHandler implements JobHandler {
     const vectors = await this.embedding.embed(texts, run, (done) => run.report(40 + 50 * done, 'embedding'));
     await run.report(90, 'storing');
     await this.blobs.write(textKey(tenantId, documentId, revision.version), extracted.text);
-    await this.store.ensureCollection(database.collectionName, { dimensions: database.dimensions });
+    await this.atStore(() => this.store.ensureCollection(database.collectionName, { dimensions: database.dimensions }));
     // What comes next cannot be stopped half-way.
     run.signal.throwIfAborted();
     const scope = { tenantId, documentId, version: revision.version };
-    await this.store.replaceDocument(database.collectionName, scope, toPoints(scope, chunks, vectors));
+    await this.atStore(() => this.store.replaceDocument(database.collectionName, scope, toPoints(scope, chunks, vectors)));
     await this.ingestions.complete(run.lease, { ...subject, revision: { ...revision, title: titleOf(revision, extracted) } }, chunks);
+  }
+
+  /** @throws VectorStoreUnavailable when the store is away, and whatever else went wrong there */
+  private async atStore(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      throw await unavailableOr(this.store, error);
+    }
   }
 
   private async cut(extracted: ExtractedDocument, { documentId, revision }: IngestionSubject, signal: AbortSignal): Promise<IdentifiedChunk[]> {
