@@ -31,6 +31,10 @@ export class Installation {
     return this.#call('/api/v1/documents?limit=20');
   }
 
+  search(question) {
+    return this.#call('/api/v1/search', { method: 'POST', body: JSON.stringify(question), headers: { 'content-type': 'application/json' } });
+  }
+
   /** Of the jobs made since then. */
   async progress(since) {
     const { rows } = await this.#client.query(
@@ -53,7 +57,7 @@ export class Installation {
   }
 
   async #call(path, init = {}) {
-    const response = await fetch(`${this.#api.url}${path}`, { ...init, headers: { authorization: `Bearer ${this.#token}` } });
+    const response = await fetch(`${this.#api.url}${path}`, { ...init, headers: { ...init.headers, authorization: `Bearer ${this.#token}` } });
     const answer = await response.json();
     if (!response.ok) throw new Error(`${path} answered ${response.status}: ${JSON.stringify(answer)}`);
     return answer;
