@@ -7,7 +7,7 @@ export const CLASSES = [
   'exact-term', 'name', 'number', 'paraphrase', 'typo', 'morphology', 'question', 'german', 'french', 'spanish', 'non-latin', 'distractor', 'one-word',
 ] as const;
 export const MODES = ['keyword', 'vector', 'hybrid'] as const;
-/** The ranking does the same each time; this only forgives another version of a library its last digits, and is less than one query. */
+/** Less than one query. The ranking is the same each time but for equal scores, which the store puts by ids of its own: they move a figure by less than 0.001. */
 export const TOLERANCE = 0.005;
 
 export interface JudgedQuery {

@@ -90,6 +90,7 @@ describe('what is found of it by the built-in embedder and store', () => {
   const embedder = new HashEmbedder();
   let directory: string;
   let store: LanceDbStore;
+  let pieces = 0;
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'morag-relevance-'));
@@ -99,6 +100,7 @@ describe('what is found of it by the built-in embedder and store', () => {
       const chunks = chunk(extract(Buffer.from(text)), { chunkSize: 2000, chunkOverlap: 200, chunkingStrategy: 'recursive', maxTokens: embedder.maxInputTokens });
       const vectors = await embedder.embedDocuments(chunks.map((each) => each.text));
       const scope = { tenantId: TENANT, documentId: name, version: 1 };
+      pieces += chunks.length;
       await store.replaceDocument(COLLECTION, scope, chunks.map((each, at) => ({ ...scope, id: pointId(name, 1, each.index), vector: vectors[at]!, text: each.text, index: each.index })));
     }
   });
@@ -107,6 +109,8 @@ describe('what is found of it by the built-in embedder and store', () => {
     await store.close();
     await rm(directory, { recursive: true, force: true });
   });
+
+  it('comes from documents of which some are cut into several pieces', () => expect(pieces).toBeGreaterThan(set.documents.length));
 
   it.each(MODES)('is by %s no less than the baseline', async (mode) => {
     const measured = [];
