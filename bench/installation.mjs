@@ -1,4 +1,6 @@
 // An API and a worker as the ingestion rows use them: somebody sends documents, and the database tells how far they are.
+import { join } from 'node:path';
+import { connect } from '@lancedb/lancedb';
 import pg from 'pg';
 import { seed } from './seed.mjs';
 
@@ -6,19 +8,21 @@ export class Installation {
   #api;
   #token;
   #client;
+  #dataDir;
 
-  constructor(api, worker, token, client) {
+  constructor(api, worker, { token, client, dataDir }) {
     this.#api = api;
     this.worker = worker;
     this.#token = token;
     this.#client = client;
+    this.#dataDir = dataDir;
   }
 
-  static async open(api, worker, superuserUrl) {
+  static async open(api, worker, { superuserUrl, dataDir }) {
     const { token } = await seed(api.url, superuserUrl, 1);
     const client = new pg.Client({ connectionString: superuserUrl });
     await client.connect();
-    return new Installation(api, worker, token, client);
+    return new Installation(api, worker, { token, client, dataDir });
   }
 
   async upload(name, bytes) {
@@ -50,6 +54,13 @@ export class Installation {
   async startOf(id) {
     const { rows } = await this.#client.query('SELECT (extract(epoch FROM started_at) * 1000)::float AS at FROM jobs WHERE id = $1', [id]);
     return rows[0].at;
+  }
+
+  /** Brings all vectors and words into their indexes, as a worker does after every so many documents. */
+  async tidyUp() {
+    const connection = await connect(join(this.#dataDir, 'vectors'));
+    for (const name of await connection.tableNames()) await (await connection.openTable(name)).optimize();
+    connection.close();
   }
 
   close() {

@@ -31,6 +31,8 @@ async function rank(installation, names, query, mode, rankDocuments) {
 async function measure(world, { documents, queries }, modes, { rankDocuments, figuresOf, summarise }) {
   const installation = await world.installation();
   const names = await ingest(installation, documents);
+  // BM25 counts the rows that are not in the index yet by themselves, and how many those are depends on when the worker tidied up last.
+  await installation.tidyUp();
   const found = {};
   for (const mode of modes) {
     found[mode] = [];
