@@ -10,11 +10,16 @@ import { DatabaseCollections } from './database-collections.service.js';
 import { DatabaseEntity } from './database.entity.js';
 import { DatabaseServerEntity } from './database-server.entity.js';
 import { Collections } from './collections.service.js';
+import { DatabaseServersController } from './database-servers.controller.js';
 import { DatabaseServersRepository } from './database-servers.repository.js';
+import { DatabaseServersService } from './database-servers.service.js';
 import { DatabasesController } from './databases.controller.js';
 import { DatabasesRepository } from './databases.repository.js';
 import { DatabasesService } from './databases.service.js';
 import { DatabaseRows } from './database-rows.js';
+import { ServerHealthChecks } from './server-health-checks.js';
+import { ServerProbes } from './server-probes.service.js';
+import { ServerTests } from './server-tests.service.js';
 import { ReindexEntity } from './reindex.entity.js';
 import { TenantCollections } from './tenant-collections.service.js';
 import { ReindexesRepository } from './reindexes.repository.js';
@@ -24,13 +29,17 @@ import { VectorStore } from './vector-stores/vector-store.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([DatabaseEntity, DatabaseServerEntity, ReindexEntity]), TenancyModule],
-  controllers: [DatabasesController],
+  controllers: [DatabasesController, DatabaseServersController],
   providers: [
     DatabasesRepository,
     DatabasesService,
     DatabaseAdministration,
     DatabaseRows,
     DatabaseServersRepository,
+    DatabaseServersService,
+    ServerProbes,
+    ServerTests,
+    ServerHealthChecks,
     VectorStores,
     Collections,
     ReindexesRepository,

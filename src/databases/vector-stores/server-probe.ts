@@ -1,0 +1,18 @@
+import type { Outbound } from '../../outbound/outbound.js';
+import type { ServerConnection } from './open-store.js';
+
+/** A connection whose port is known, for it is asked without the vendor's client and its defaults. */
+export type ProbedConnection = Omit<ServerConnection, 'port' | 'config'> & { port: number; config: Record<string, unknown> };
+
+export interface ProbeAccess {
+  outbound: Outbound;
+  /** Ends it. */
+  signal: AbortSignal;
+}
+
+/**
+ * Finds out whether a server can be used, changing nothing there.
+ * @returns its version
+ * @throws VectorServerFailure
+ */
+export type ServerProbe = (connection: ProbedConnection, access: ProbeAccess) => Promise<string>;
