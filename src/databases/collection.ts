@@ -22,10 +22,6 @@ export class Collection {
     return this.guard(() => this.store.ensureCollection(this.name, this.options));
   }
 
-  drop(): Promise<void> {
-    return this.guard(() => this.store.dropCollection(this.name));
-  }
-
   replaceDocument(version: VersionScope, points: readonly VectorPoint[]): Promise<void> {
     return this.guard(() => this.store.replaceDocument(this.name, version, points));
   }

@@ -3,8 +3,11 @@ import { Collection } from './collection.js';
 import type { DatabaseEntity } from './database.entity.js';
 import { VectorStores } from './vector-stores.service.js';
 
-/** Where a database's vectors are. */
-export type DatabasePlace = Pick<DatabaseEntity, 'tenantId' | 'serverId' | 'serverType' | 'collectionName' | 'generation' | 'dimensions' | 'distance'>;
+/** Where a collection is. */
+export type CollectionPlace = Pick<DatabaseEntity, 'tenantId' | 'serverId' | 'serverType' | 'collectionName' | 'generation'>;
+
+/** Where a database's vectors are, and what they are like. */
+export type DatabasePlace = CollectionPlace & Pick<DatabaseEntity, 'dimensions' | 'distance'>;
 
 const LENGTH_OF_OWNER = 'user_'.length + 36 + '_'.length;
 
@@ -21,6 +24,10 @@ export function physicalName(collectionName: string, generation: number): string
 @Injectable()
 export class Collections {
   constructor(private readonly stores: VectorStores) {}
+
+  async drop(place: CollectionPlace): Promise<void> {
+    await (await this.stores.of(place)).dropCollection(physicalName(place.collectionName, place.generation));
+  }
 
   /** @throws DatabaseServerNotFound, DatabaseServerInactive */
   async of(place: DatabasePlace): Promise<Collection> {

@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
+import type { ChunkingStrategy } from '../common/chunking.js';
 import type { EmbeddingProvider } from '../embeddings/embedder.js';
 import type { ServerType } from './database-server.entity.js';
 import type { Distance } from './vector-stores/vector-store.js';
@@ -66,7 +67,7 @@ export class DatabaseEntity {
   chunkOverlap: number | null;
 
   @Column({ name: 'chunking_strategy', type: 'text', nullable: true })
-  chunkingStrategy: string | null;
+  chunkingStrategy: ChunkingStrategy | null;
 
   /** Nobody sees it any more; its documents are being removed. */
   @Column({ name: 'deleted_at', type: 'timestamptz', nullable: true })

@@ -6,6 +6,7 @@ import { HealthChecks } from '../metrics/health-checks.js';
 import { QuotaCounts } from '../tenancy/quota-counts.js';
 import { TenancyModule } from '../tenancy/tenancy.module.js';
 import { DatabaseAdministration } from './database-administration.service.js';
+import { DatabaseCreation } from './database-creation.service.js';
 import { DatabaseCollections } from './database-collections.service.js';
 import { DatabaseEntity } from './database.entity.js';
 import { DatabaseServerEntity } from './database-server.entity.js';
@@ -20,6 +21,12 @@ import { DatabaseRows } from './database-rows.js';
 import { ServerHealthChecks } from './server-health-checks.js';
 import { ServerProbes } from './server-probes.service.js';
 import { ServerTests } from './server-tests.service.js';
+import { Reindexes } from './reindexes.service.js';
+import { IndexSettingsChoice } from './index-settings.service.js';
+import { DatabaseOverviews } from './database-overviews.service.js';
+import { DatabaseContentsHolder } from './database-contents.js';
+import { CollectionRemoval } from './collection-removal.handler.js';
+import { JobRegistry } from '../jobs/job-registry.js';
 import { ReindexEntity } from './reindex.entity.js';
 import { TenantCollections } from './tenant-collections.service.js';
 import { ReindexesRepository } from './reindexes.repository.js';
@@ -34,6 +41,12 @@ import { VectorStore } from './vector-stores/vector-store.js';
     DatabasesRepository,
     DatabasesService,
     DatabaseAdministration,
+    DatabaseCreation,
+    DatabaseOverviews,
+    DatabaseContentsHolder,
+    IndexSettingsChoice,
+    Reindexes,
+    CollectionRemoval,
     DatabaseRows,
     DatabaseServersRepository,
     DatabaseServersService,
@@ -51,14 +64,17 @@ import { VectorStore } from './vector-stores/vector-store.js';
       useFactory: ({ dataDir }: Config) => LanceDbStore.open({ directory: path.join(dataDir, 'vectors'), logger: new Logger('LanceDbStore') }),
     },
   ],
-  exports: [DatabasesService, DatabaseRows, TenantCollections, Collections, DatabaseCollections, VectorStores],
+  exports: [DatabasesService, DatabaseRows, TenantCollections, Collections, DatabaseCollections, DatabaseContentsHolder, Reindexes, VectorStores],
 })
 export class DatabasesModule implements OnApplicationShutdown {
   constructor(
     private readonly stores: VectorStores,
     counts: QuotaCounts,
     health: HealthChecks,
+    registry: JobRegistry,
+    removal: CollectionRemoval,
   ) {
+    registry.registerTask(removal);
     counts.register({ resources: ['databases'], sql: `SELECT tenant_id, 'databases', count(*), 0::bigint FROM databases WHERE tenant_id = ANY ($1) AND deleted_at IS NULL GROUP BY tenant_id` });
     health.register({
       name: 'vector_store',

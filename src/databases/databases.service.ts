@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '../common/principal.js';
 import { Embedders } from '../embeddings/embedders.js';
-import { Transactions, type TenantTx } from '../persistence/transactions.js';
-import { Collections } from './collections.service.js';
+import type { TenantTx } from '../persistence/transactions.js';
 import type { DatabaseEntity } from './database.entity.js';
 import { CollectionReplaced, DatabaseNotFound, EmbeddingModelChanged } from './databases.errors.js';
 import { DatabasesRepository } from './databases.repository.js';
@@ -19,10 +18,8 @@ export const mayUse = (principal: Principal, id: string): boolean => principal.d
 @Injectable()
 export class DatabasesService {
   constructor(
-    private readonly transactions: Transactions,
     private readonly databases: DatabasesRepository,
     private readonly embedders: Embedders,
-    private readonly collections: Collections,
   ) {}
 
   /** @throws DatabaseNotFound also for one that a key is not bound to; EmbeddingModelChanged */
@@ -59,11 +56,9 @@ export class DatabasesService {
     return this.databases.findById(tx, id);
   }
 
-  /** For whoever made a collection that may have lost its database meanwhile. True when it was dropped. */
-  async dropUnlessUsed(database: DatabaseEntity): Promise<boolean> {
-    if (await this.transactions.forTenant(database.tenantId, (tx) => this.databases.hasCollection(tx, database))) return false;
-    await (await this.collections.of(database)).drop();
-    return true;
+  /** The row of one that was hidden, as soon as no document refers to it any more. Whether it is gone. */
+  forget(tx: TenantTx, id: string): Promise<boolean> {
+    return this.databases.forget(tx, id);
   }
 
   private lookUp(tx: TenantTx, principal: Principal, reference: DatabaseReference): Promise<DatabaseEntity | null> {

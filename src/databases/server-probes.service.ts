@@ -6,6 +6,7 @@ import { DatabaseServerSecretUnreadable } from './database-servers.errors.js';
 import { targetOf } from './server-settings.js';
 import { probeChroma } from './vector-stores/chroma.probe.js';
 import type { RemoteServerType } from './vector-stores/open-store.js';
+import { probePgVector } from './vector-stores/pgvector.probe.js';
 import { probeQdrant } from './vector-stores/qdrant.probe.js';
 import type { ProbedConnection, ServerProbe } from './vector-stores/server-probe.js';
 import { VectorServerFailure } from './vector-stores/remote-failure.js';
@@ -30,7 +31,7 @@ export interface ProbeResult {
 }
 
 /** One line a kind of server. */
-const PROBES: Readonly<Partial<Record<RemoteServerType, ServerProbe>>> = { QDRANT: probeQdrant, CHROMA: probeChroma };
+const PROBES: Readonly<Record<RemoteServerType, ServerProbe>> = { QDRANT: probeQdrant, CHROMA: probeChroma, PGVECTOR: probePgVector };
 
 const PATIENCE_SECONDS = 5;
 
@@ -78,11 +79,9 @@ export class ServerProbes {
   }
 
   private async versionOf(connection: ProbedConnection): Promise<string> {
-    const probe = PROBES[connection.type];
-    if (!probe) throw new TypeError(`no probe for ${connection.type}`);
     // First by itself: what cannot be found is told like what is blocked, and not like what refuses.
     await this.outbound.checkedAddresses(targetOf(connection));
-    return probe(connection, { outbound: this.outbound, signal: AbortSignal.timeout(PATIENCE_SECONDS * 1000) });
+    return PROBES[connection.type](connection, { outbound: this.outbound, signal: AbortSignal.timeout(PATIENCE_SECONDS * 1000) });
   }
 }
 

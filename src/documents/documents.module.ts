@@ -46,6 +46,12 @@ import { BlobStoreHealth } from './storage/blob-store.health.js';
 import { BlobStore } from './storage/blob-store.js';
 import { DocumentContentsRepository } from './versions/document-contents.repository.js';
 import { DocumentLife } from './versions/document-life.service.js';
+import { ContentsOfDatabases } from './databases/contents-of-databases.js';
+import { DatabaseContentsRepository } from './databases/database-contents.repository.js';
+import { DatabaseRemoval } from './databases/database-removal.handler.js';
+import { ReindexHandler } from './databases/reindex.handler.js';
+import { ReindexedVersions } from './databases/reindexed-versions.js';
+import { ReindexingRepository } from './databases/reindexing.repository.js';
 import { DocumentRevisions } from './versions/document-revisions.js';
 import { DocumentRefresh } from './versions/document-refresh.service.js';
 import { ReplacementTargets } from './versions/replacement-targets.js';
@@ -59,6 +65,7 @@ import { RevisionSteps } from './versions/revision-steps.js';
     { provide: Extraction, useFactory: () => new Extraction() },
     DocumentsRepository, DocumentListRepository, DocumentStatisticsRepository, ChunksRepository, DocumentsService, DocumentFiles, DocumentBatches, DocumentRefresh, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, EmbeddingCheckpointsRepository, DocumentEmbedding, IngestHandler, ChunkPreviews, PurgeHandler,
     UrlDownload, UrlIngestion, Conversion, IngestBatches, IngestBatchesRepository, RemoteWorkers,
+    ReindexingRepository, ReindexedVersions, ReindexHandler, DatabaseContentsRepository, DatabaseRemoval, ContentsOfDatabases,
     DocumentContentsRepository, DocumentRevisions, DocumentLife, ReplacementTargets, RevisionSteps,
     PendingPurgesRepository, PendingPurges, StoreReconciliationRepository, StoreReconciliation, BlobStoreHealth,
   ],

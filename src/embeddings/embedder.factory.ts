@@ -18,8 +18,8 @@ export interface EmbedderOptions {
   outboundAllow: readonly string[];
 }
 
-const OPENAI_URL = 'https://api.openai.com/v1';
-const DIMENSIONS_OF: Record<string, number> = {
+export const OPENAI_URL = 'https://api.openai.com/v1';
+export const DIMENSIONS_OF: Readonly<Record<string, number>> = {
   'text-embedding-3-small': 1536,
   'text-embedding-3-large': 3072,
   'text-embedding-ada-002': 1536,

@@ -33,7 +33,8 @@ export type EmbeddingFailureCode =
   | 'timeout'
   | 'unavailable'
   | 'invalid_response'
-  | 'dimension_mismatch';
+  | 'dimension_mismatch'
+  | 'model_changed';
 
 /** Says whether asking again can help, so that a job knows whether to retry; the provider's own words are in `cause`. */
 export class EmbeddingFailed extends Error {

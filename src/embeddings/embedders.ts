@@ -3,7 +3,8 @@ import { LRUCache } from 'lru-cache';
 import { Sealer } from '../common/sealer.js';
 import { Outbound } from '../outbound/outbound.js';
 import { openEmbedder } from './embedder.factory.js';
-import { Embedder, type EmbeddingProvider } from './embedder.js';
+import { Embedder, EmbeddingFailed, type EmbeddingProvider } from './embedder.js';
+import { chooseEmbedding, type ChosenEmbedding, type WantedEmbedding } from './embedding-choices.js';
 
 /** Which model a database's vectors come from. */
 export interface EmbeddingChoice {
@@ -33,10 +34,15 @@ export class Embedders {
     private readonly outbound: Outbound,
   ) {}
 
-  /** @throws SealBroken; EmbeddingFailed when the model cannot be used here */
+  /** @throws ValidationFailed for what does not fit together; UrlNotAllowed */
+  choose(wanted: WantedEmbedding): Promise<ChosenEmbedding> {
+    return chooseEmbedding(wanted, this.standard, this.outbound);
+  }
+
+  /** @throws SealBroken; EmbeddingFailed when the model cannot be used here, or is not what the installation runs any more */
   async of(choice: EmbeddingChoice): Promise<Embedder> {
     const { provider, model, dimensions, url, apiKey, place } = choice;
-    if (provider === null) return this.standard;
+    if (provider === null) return this.requireStandard(model, dimensions);
     const key = JSON.stringify([provider, model, dimensions, url, place, apiKey?.toString('base64')]);
     const known = this.opened.get(key);
     if (known) return known;
@@ -44,5 +50,10 @@ export class Embedders {
     this.opened.set(key, opening);
     opening.catch(() => this.opened.delete(key));
     return opening;
+  }
+
+  private requireStandard(model: string, dimensions: number): Embedder {
+    if (model === this.standard.model && dimensions === this.standard.dimensions) return this.standard;
+    throw new EmbeddingFailed('model_changed', true, `The server runs the embedding model "${this.standard.model}", and "${model}" no longer.`);
   }
 }

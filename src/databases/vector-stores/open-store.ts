@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import type { Outbound } from '../../outbound/outbound.js';
 import type { ServerType } from '../database-server.entity.js';
 import type { VectorStore } from './vector-store.js';
@@ -21,7 +22,12 @@ export type RemoteServerType = Exclude<ServerType, 'EMBEDDED'>;
 type Open = (connection: ServerConnection, outbound: Outbound) => Promise<VectorStore>;
 
 /** One line a kind of server. Each loads its vendor's package when it is used first. */
-const OPENERS: Partial<Record<RemoteServerType, Open>> = {};
+const OPENERS: Partial<Record<RemoteServerType, Open>> = {
+  PGVECTOR: async (connection, outbound) => {
+    const [{ PgVectorStore }, { pgVectorOptions }] = await Promise.all([import('./pgvector.store.js'), import('./pgvector.server.js')]);
+    return PgVectorStore.open(pgVectorOptions(connection, outbound, new Logger('PgVectorStore')));
+  },
+};
 
 /** Makes the client; most of them connect only when they are asked something. */
 export function openStore(connection: ServerConnection, outbound: Outbound): Promise<VectorStore> {

@@ -11,7 +11,7 @@ export interface ProbeAccess {
 }
 
 /**
- * Finds out whether a server can be used, changing nothing there.
+ * Finds out whether a server can be used, and leaves nothing there but a schema of ours, where it has such.
  * @returns its version
  * @throws VectorServerFailure
  */

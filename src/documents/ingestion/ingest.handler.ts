@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Collections } from '../../databases/collections.service.js';
+import { DatabaseCollections } from '../../databases/database-collections.service.js';
 import { CollectionReplaced, EmbeddingModelChanged } from '../../databases/databases.errors.js';
 import { pointId } from '../../databases/vector-stores/point-id.js';
 import { VectorStoreUnavailable } from '../../databases/vector-stores/vector-store.errors.js';
@@ -47,7 +47,7 @@ export class IngestHandler implements JobHandler {
     private readonly blobs: BlobStore,
     private readonly extraction: Extraction,
     private readonly embedding: DocumentEmbedding,
-    private readonly collections: Collections,
+    private readonly collections: DatabaseCollections,
     private readonly purge: PurgeHandler,
   ) {}
 
@@ -64,7 +64,7 @@ export class IngestHandler implements JobHandler {
   /** The version may have ended while we worked on it, and its document been deleted, perhaps with its whole tenant: what we stored since then must go again. */
   private async clear({ tenantId, documentId }: JobLease, { revision, database }: IngestionSubject, error: unknown): Promise<void> {
     await this.purge.clear({ tenantId, documentId }, database.id, revision.version);
-    if (error instanceof LeaseLost) await this.ingestions.dropUnlessUsed(database);
+    if (error instanceof LeaseLost) await this.collections.dropUnlessUsed(database);
   }
 
   private async start(lease: JobLease): Promise<IngestionSubject> {

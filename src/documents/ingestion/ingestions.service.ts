@@ -60,11 +60,6 @@ export class IngestionsService {
     });
   }
 
-  /** For the collection of a database that may have been deleted while it was written to. */
-  async dropUnlessUsed(database: DatabaseEntity): Promise<void> {
-    await this.databases.dropUnlessUsed(database);
-  }
-
   /** An attempt that is made again later begins without a reservation: nobody knows when that will be. */
   async letGo(tx: TenantTx, lease: JobLease): Promise<void> {
     const document = await this.steps.hold(tx, lease);

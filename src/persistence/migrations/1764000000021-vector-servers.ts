@@ -42,7 +42,6 @@ export class VectorServers1764000000021 implements MigrationInterface {
         ADD CONSTRAINT databases_last_generation CHECK (last_generation >= generation),
         ADD CONSTRAINT databases_server_type FOREIGN KEY (tenant_id, server_id, server_type) REFERENCES database_servers (tenant_id, id, type),
         DROP CONSTRAINT databases_name`);
-    await runner.query(`ALTER TABLE databases ALTER COLUMN server_type DROP DEFAULT`);
     await runner.query(`CREATE UNIQUE INDEX databases_name ON databases (tenant_id, name) WHERE deleted_at IS NULL`);
     await runner.query(`COMMENT ON COLUMN databases.generation IS 'which of its collections is read and written: a reindex makes another'`);
     await runner.query(`COMMENT ON COLUMN databases.embedding_provider IS 'null is the one of the installation'`);
