@@ -5,7 +5,7 @@ import { UrlNotAllowed } from '../outbound/outbound.errors.js';
 import { DatabaseServerSecretUnreadable } from './database-servers.errors.js';
 import { targetOf } from './server-settings.js';
 import { probeChroma } from './vector-stores/chroma.probe.js';
-import type { RemoteServerType } from './vector-stores/open-store.js';
+import type { RemoteServerType } from './vector-stores/server-connection.js';
 import { probePgVector } from './vector-stores/pgvector.probe.js';
 import { probeQdrant } from './vector-stores/qdrant.probe.js';
 import type { ProbedConnection, ServerProbe } from './vector-stores/server-probe.js';

@@ -7,7 +7,8 @@ import type { DatabaseServerEntity, ServerType } from './database-server.entity.
 import { DatabaseServersRepository } from './database-servers.repository.js';
 import { DatabaseServerInactive, DatabaseServerNotFound } from './databases.errors.js';
 import { openedSecrets } from './server-secrets.js';
-import { openStore, type RemoteServerType, type ServerConnection } from './vector-stores/open-store.js';
+import { openStore } from './vector-stores/open-store.js';
+import type { RemoteServerType, ServerConnection } from './vector-stores/server-connection.js';
 import { VectorStore } from './vector-stores/vector-store.js';
 
 const MOST_KEPT = 200;

@@ -1,23 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { Outbound } from '../../outbound/outbound.js';
-import type { ServerType } from '../database-server.entity.js';
+import type { RemoteServerType, ServerConnection } from './server-connection.js';
 import type { VectorStore } from './vector-store.js';
-
-/** How a server is reached, its secrets opened. */
-export interface ServerConnection {
-  type: RemoteServerType;
-  host: string;
-  port: number | null;
-  username: string | null;
-  /** The database within the server, where its kind has such. */
-  database: string | null;
-  config: object;
-  password: string | null;
-  apiKey: string | null;
-}
-
-/** `EMBEDDED` is in this process, and opened once. */
-export type RemoteServerType = Exclude<ServerType, 'EMBEDDED'>;
 
 type Open = (connection: ServerConnection, outbound: Outbound) => Promise<VectorStore>;
 

@@ -1,5 +1,5 @@
 import type { Outbound } from '../../outbound/outbound.js';
-import type { ServerConnection } from './open-store.js';
+import type { ServerConnection } from './server-connection.js';
 import type { PgVectorOptions } from './pgvector.store.js';
 
 /** What PostgreSQL's own clients take in the place of a user that is not named; the database is then named like the user. */

@@ -1,5 +1,5 @@
 import type { Outbound } from '../../outbound/outbound.js';
-import type { ServerConnection } from './open-store.js';
+import type { ServerConnection } from './server-connection.js';
 
 /** A connection whose port is known, for it is asked without the vendor's client and its defaults. */
 export type ProbedConnection = Omit<ServerConnection, 'port' | 'config'> & { port: number; config: Record<string, unknown> };
