@@ -73,8 +73,8 @@ export class DatabaseServerListDto extends PageInfoDto {
   database_servers: DatabaseServerDto[];
 }
 
-/** No control characters: some protocols end a text at a NUL. */
-const PLAIN_TEXT = /^\P{Cc}+$/u;
+/** Some protocols end a text at a NUL, and half a character would become another one. */
+const PLAIN_TEXT = /^[^\p{Cc}\p{Cs}]+$/u;
 const plainText = { message: '$property must not be empty or contain control characters; null is none' };
 
 /** What a caller may say of a server, saved or not. */

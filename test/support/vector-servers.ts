@@ -1,0 +1,96 @@
+import { once } from 'node:events';
+import type { RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { WebServer } from './web-server.js';
+
+/** Of nobody: signed by itself, for 127.0.0.1, until 2126. */
+const CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBmjCCAUGgAwIBAgIUPOgV0HY9503sLze3rdcUmMTP8L4wCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNjAyMDM0NloYDzIxMjYxMTAy
+MDIwMzQ2WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASSDnM4Kn/mdj3rIoP/IOt0thz6qUP4/tBJ8lTmG0dXUEZ5DtJ9QVFe
+4cAPmnNXOB0fdSwWRKyvrotejX2vn7vho28wbTAdBgNVHQ4EFgQUYaujbZqLCZcl
+t6Yz4O3pvVLI4IwwHwYDVR0jBBgwFoAUYaujbZqLCZclt6Yz4O3pvVLI4IwwDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARhwR/AAABgglsb2NhbGhvc3QwCgYIKoZI
+zj0EAwIDRwAwRAIgJV7omolpdbraHy0MmB2LRMw8rkHN4RjYfdjDJO2vz5kCID1a
+0w0s7i/ubMO7zHSAJUxCewhiHlJorNfWLLSxGikf
+-----END CERTIFICATE-----`;
+const KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg/AgnuyEvfyU45PSL
+2xoiSbix9fyrW+jMwhN+KnwTZ7+hRANCAASSDnM4Kn/mdj3rIoP/IOt0thz6qUP4
+/tBJ8lTmG0dXUEZ5DtJ9QVFe4cAPmnNXOB0fdSwWRKyvrotejX2vn7vh
+-----END PRIVATE KEY-----`;
+
+const json = (body: unknown): RequestListener => (_, response) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+
+/** Lets in who shows the key in this header. */
+const forKey = (header: string, key: string | undefined, page: RequestListener): RequestListener => (request, response) => {
+  if (key === undefined || request.headers[header] === key) page(request, response);
+  else response.writeHead(401).end('Must provide an API key: <b>internal</b>');
+};
+
+/** Answers what a Qdrant server does that is asked who it is. */
+export function answerLikeQdrant(site: WebServer, { version = '1.19.0', key }: { version?: string; key?: string } = {}): void {
+  site.pages['/'] = json({ title: 'qdrant - vector search engine', version, commit: 'x' });
+  site.pages['/collections/morag-connection-test/exists'] = forKey('api-key', key, json({ result: { exists: false }, status: 'ok', time: 0 }));
+}
+
+/** Answers what a Chroma server does that is asked who it is. */
+export function answerLikeChroma(site: WebServer, { version = '1.0.0', key, tenant = 'default_tenant', database = 'default_database' }: { version?: string; key?: string; tenant?: string; database?: string } = {}): void {
+  site.pages['/api/v2/version'] = json(version);
+  site.pages[`/api/v2/tenants/${tenant}/databases/${database}`] = forKey('x-chroma-token', key, json({ id: 'x', name: database, tenant }));
+}
+
+/** A port behind which is no HTTP server. */
+export class RawServer {
+  private readonly sockets = new Set<Socket>();
+  connections = 0;
+
+  private constructor(private readonly server: Server) {
+    server.on('connection', (socket) => {
+      this.connections += 1;
+      this.sockets.add(socket.on('error', () => undefined).once('close', () => this.sockets.delete(socket)));
+    });
+  }
+
+  /** Does this with whoever connects. */
+  static async start(treat: (socket: Socket) => void): Promise<RawServer> {
+    return RawServer.listen(createTcpServer(treat));
+  }
+
+  /** HTTPS with a certificate that nobody trusts. */
+  static async startTls(answer: RequestListener): Promise<RawServer> {
+    return RawServer.listen(createTlsServer({ cert: CERTIFICATE, key: KEY }, answer));
+  }
+
+  private static async listen(server: Server): Promise<RawServer> {
+    const raw = new RawServer(server);
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    return raw;
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  /** Cuts off everybody from now on. */
+  refuse(): void {
+    this.server.on('connection', (socket: Socket) => socket.destroy());
+    for (const socket of this.sockets) socket.destroy();
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.sockets) socket.destroy();
+    this.server.close();
+    await once(this.server, 'close');
+  }
+}
+
+/** A port on which nobody listens. */
+export async function refusingPort(): Promise<number> {
+  const server = await RawServer.start(() => undefined);
+  const { port } = server;
+  await server.stop();
+  return port;
+}
