@@ -9,10 +9,12 @@ import type { PostgresServer, SqlConnections } from '../../src/databases/vector-
 import { PgVectorStore } from '../../src/databases/vector-stores/pgvector.store.js';
 import { pointId } from '../../src/databases/vector-stores/point-id.js';
 import { VectorServerFailure } from '../../src/databases/vector-stores/remote-failure.js';
+import { DISTANCES } from '../../src/databases/vector-stores/vector-store.js';
 import type { VectorPoint } from '../../src/databases/vector-stores/vector-store.js';
 import { Outbound } from '../../src/outbound/outbound.js';
 import { vectorStoreContract } from './vector-store-contract.js';
 
+const capacities = { keyword: true, maxDimensions: 16_000, distances: DISTANCES };
 const outbound = new Outbound({ allow: ['127.0.0.1', 'localhost'] });
 const warnings: string[] = [];
 
@@ -37,7 +39,7 @@ const connections: SqlConnections = {
 };
 const overPglite = async () => PgVectorStore.over(connections);
 
-vectorStoreContract('PgVectorStore on PGlite', overPglite);
+vectorStoreContract('PgVectorStore on PGlite', capacities, overPglite);
 describePromises('PgVectorStore on PGlite', overPglite);
 
 const live = process.env['PGVECTOR_URL'];
@@ -46,7 +48,7 @@ const overTcp = () => PgVectorStore.open({ ...serverAt(live ?? ''), schema });
 
 if (live === undefined) it.skip('PgVectorStore on a server: set PGVECTOR_URL to a database that has the extension', () => undefined);
 else {
-  vectorStoreContract('PgVectorStore on a server', overTcp);
+  vectorStoreContract('PgVectorStore on a server', capacities, overTcp);
   describePromises('PgVectorStore on a server', overTcp);
 }
 
@@ -64,18 +66,6 @@ function describePromises(name: string, open: () => Promise<PgVectorStore>): voi
       return { id: pointId(documentId, version, index), vector: Float32Array.from(values), text, tenantId, documentId, version, index };
     };
     const write = (points: VectorPoint[]) => store.replaceDocument(collection, points[0]!, points);
-
-    it.each([
-      ['cosine', [1, 0.6, 0, -1]],
-      ['dot', [5, 6, 0, -3]],
-      ['euclidean', [1 / 5, 1 / (1 + Math.hypot(5, 8)), 1 / (1 + Math.hypot(1, 1)), 1 / 5]],
-    ] as const)('tells the similarity of %s distance', async (distance, expected) => {
-      await store.ensureCollection(collection, { dimensions: 2, distance });
-      await write([[5, 0], [6, 8], [0, 1], [-3, 0]].map((values, index) => point('a', index, values)));
-      const hits = await store.search(collection, { tenantId: 'tenant-1', mode: 'vector', text: '', vector: Float32Array.from([1, 0]), limit: 9 });
-      for (const { index, score } of hits) expect(score).toBeCloseTo(expected[index]!, 5);
-      expect(hits.map(({ score }) => score)).toEqual(hits.map(({ score }) => score).toSorted((a, b) => b - a));
-    });
 
     it.each([2001, 4001, 16_000])('holds vectors of %d dimensions', async (dimensions) => {
       await store.ensureCollection(collection, { dimensions });

@@ -7,7 +7,7 @@ import { vectorStoreContract } from './vector-store-contract.js';
 const directory = await mkdtemp(join(tmpdir(), 'morag-vectors-'));
 const warnings: string[] = [];
 
-vectorStoreContract('LanceDbStore', () =>
+vectorStoreContract('LanceDbStore', { keyword: true, maxDimensions: 16_000, distances: ['cosine'] }, () =>
   LanceDbStore.open({ directory, logger: { warn: (message) => void warnings.push(message) } }),
 );
 

@@ -44,6 +44,7 @@ const GRACE_MS = 5000;
 export class PostgresConnections implements SqlConnections {
   private readonly pool: pg.Pool;
   private readonly settings: string;
+  private readonly sockets = new Set<Socket>();
 
   constructor(server: PostgresServer) {
     const { host, port = 5432, user, password = '', database, tls = false, connectTimeoutMs = 5000, statementTimeoutMs = 30_000 } = server;
@@ -55,7 +56,7 @@ export class PostgresConnections implements SqlConnections {
       password: () => password,
       database,
       ssl: tls === true ? {} : tls,
-      stream: () => new CheckedSocket(server.outbound),
+      stream: () => this.socket(server.outbound),
       max: CONNECTIONS,
       connectionTimeoutMillis: connectTimeoutMs,
       query_timeout: statementTimeoutMs + GRACE_MS,
@@ -88,6 +89,14 @@ export class PostgresConnections implements SqlConnections {
 
   async close(): Promise<void> {
     await this.pool.end();
+    // The pool forgets connections that came to nothing, whoever still holds their other end.
+    for (const socket of this.sockets) socket.destroy();
+  }
+
+  private socket(outbound: PostgresServer['outbound']): Socket {
+    const socket = new CheckedSocket(outbound);
+    this.sockets.add(socket);
+    return socket.once('close', () => this.sockets.delete(socket));
   }
 }
 
