@@ -28,6 +28,11 @@ export class ReindexesRepository {
     return tx.manager.findOne(ReindexEntity, { where: { tenantId: tx.tenantId, id, status: 'RUNNING' }, lock: { mode: 'for_no_key_update' } });
   }
 
+  /** It has ended: which documents were where matters to nobody any more. */
+  async forgetDocuments(tx: TenantTx, id: string): Promise<void> {
+    await tx.manager.query('DELETE FROM reindexed_documents WHERE tenant_id = $1 AND reindex_id = $2', [tx.tenantId, id]);
+  }
+
   async update(tx: TenantTx, id: string, patch: ReindexPatch): Promise<void> {
     const ended = patch.status === undefined ? {} : { endedAt: () => 'now()' };
     await tx.manager.update(ReindexEntity, { tenantId: tx.tenantId, id }, { ...patch, ...ended });

@@ -117,12 +117,14 @@ export class Reindexes {
     if (!database || !(await isWhole())) return false;
     await this.databases.update(tx, database.id, settingsOf(running));
     await this.reindexes.update(tx, id, { status: 'FINISHED', error: null });
+    await this.reindexes.forgetDocuments(tx, id);
     await this.removal.schedule(tx, database, [database.generation], OLD_COLLECTION_KEPT_SECONDS);
     return true;
   }
 
   private async end(tx: TenantTx, database: DatabaseEntity, { id, generation }: ReindexEntity, patch: { status: 'CANCELLED' | 'FAILED'; error?: ReindexEntity['error'] }): Promise<void> {
     await this.reindexes.update(tx, id, patch);
+    await this.reindexes.forgetDocuments(tx, id);
     await this.removal.schedule(tx, database, [generation]);
   }
 

@@ -5,10 +5,10 @@ import { UrlNotAllowed } from '../outbound/outbound.errors.js';
 import { DatabaseServerSecretUnreadable } from './database-servers.errors.js';
 import { targetOf } from './server-settings.js';
 import { probeChroma } from './vector-stores/chroma.probe.js';
-import type { RemoteServerType } from './vector-stores/server-connection.js';
+import { portOf, type RemoteServerType, type ServerConnection } from './vector-stores/server-connection.js';
 import { probePgVector } from './vector-stores/pgvector.probe.js';
 import { probeQdrant } from './vector-stores/qdrant.probe.js';
-import type { ProbedConnection, ServerProbe } from './vector-stores/server-probe.js';
+import type { ServerProbe } from './vector-stores/server-probe.js';
 import { VectorServerFailure } from './vector-stores/remote-failure.js';
 import { VectorStore } from './vector-stores/vector-store.js';
 
@@ -34,6 +34,9 @@ export interface ProbeResult {
 const PROBES: Readonly<Record<RemoteServerType, ServerProbe>> = { QDRANT: probeQdrant, CHROMA: probeChroma, PGVECTOR: probePgVector };
 
 const PATIENCE_SECONDS = 5;
+/** Far more than a server needs to say who it is. */
+const MAX_ANSWER_BYTES = 64 * 1024;
+const MAX_MESSAGE = 300;
 
 /** The same for a blocked address as for one that cannot be found. */
 const NOT_ALLOWED = new UrlNotAllowed().message;
@@ -49,7 +52,7 @@ export class ServerProbes {
   ) {}
 
   /** @param connect throws DatabaseServerSecretUnreadable when a secret cannot be read */
-  async ask(connect: () => ProbedConnection): Promise<ProbeResult> {
+  async ask(connect: () => ServerConnection): Promise<ProbeResult> {
     const start = performance.now();
     const outcome = await this.outcomeOf(connect);
     return { milliseconds: Math.round(performance.now() - start), ...outcome };
@@ -68,8 +71,8 @@ export class ServerProbes {
     return { milliseconds: Math.round(performance.now() - start), version: null, failure };
   }
 
-  private async outcomeOf(connect: () => ProbedConnection): Promise<Omit<ProbeResult, 'milliseconds'>> {
-    let connection: ProbedConnection | undefined;
+  private async outcomeOf(connect: () => ServerConnection): Promise<Omit<ProbeResult, 'milliseconds'>> {
+    let connection: ServerConnection | undefined;
     try {
       connection = connect();
       return { version: await within(PATIENCE_SECONDS * 1000, this.versionOf(connection)), failure: null };
@@ -78,30 +81,42 @@ export class ServerProbes {
     }
   }
 
-  private async versionOf(connection: ProbedConnection): Promise<string> {
+  private async versionOf(connection: ServerConnection): Promise<string> {
+    const { outbound } = this;
     // First by itself: what cannot be found is told like what is blocked, and not like what refuses.
-    await this.outbound.checkedAddresses(targetOf(connection));
-    return PROBES[connection.type](connection, { outbound: this.outbound, signal: AbortSignal.timeout(PATIENCE_SECONDS * 1000) });
+    await outbound.checkedAddresses(targetOf(connection));
+    return PROBES[connection.type](connection, {
+      checkedAddresses: (target) => outbound.checkedAddresses(target),
+      fetch: (input, init) => outbound.fetch(input, { ...init, maxBytes: MAX_ANSWER_BYTES, totalTimeoutMs: PATIENCE_SECONDS * 1000 }),
+    });
   }
 }
 
-function failureOf(error: unknown, connection: ProbedConnection | undefined): ServerFailure {
+function failureOf(error: unknown, connection: ServerConnection | undefined): ServerFailure {
   if (error instanceof DatabaseServerSecretUnreadable) return { code: 'secret_unreadable', message: error.message };
   if (error instanceof UrlNotAllowed) return { code: 'not_allowed', message: NOT_ALLOWED };
-  const code = error instanceof TimedOut ? 'timeout' : error instanceof VectorServerFailure ? error.code : undefined;
-  if (code === undefined || !connection) throw error;
-  const place = `${connection.host}:${connection.port}`;
-  const messages: Readonly<Record<VectorServerFailure['code'], string>> = {
-    refused: `Nobody takes connections at ${place}, or they are cut off. Check host and port, that the server runs, and whether it wants TLS (config.tls).`,
-    timeout: `${place} did not answer within ${PATIENCE_SECONDS} seconds. Check host and port, and what lies between.`,
-    unauthorized: 'The server answers, but refuses the credentials. Check api_key, username and password.',
-    tls: connection.config['tls'] === true
-      ? `No TLS with ${place}: the certificate is not for this host or not from an authority that is known, or the server speaks none.`
-      : `${place} asks for TLS. Set config.tls.`,
-    not_allowed: NOT_ALLOWED,
-    // Of our own making, since no probe lets through what a server says.
-    wrong_version: (error as Error).message,
-    unexpected: (error as Error).message,
-  };
-  return { code, message: messages[code] };
+  const failure = error instanceof TimedOut ? new VectorServerFailure('timeout', error.message) : error;
+  if (!(failure instanceof VectorServerFailure) || !connection) throw error;
+  return { code: failure.code, message: describe(failure, connection) };
+}
+
+/** In our words alone, but for a version: an adapter tells also what a server says, which may be anything. */
+function describe({ code, message }: VectorServerFailure, connection: ServerConnection): string {
+  const place = `${connection.host}:${portOf(connection)}`;
+  switch (code) {
+    case 'refused':
+      return `Nobody takes connections at ${place}, or they are cut off. Check host and port, that the server runs, and whether it wants TLS (config.tls).`;
+    case 'timeout':
+      return `${place} did not answer within ${PATIENCE_SECONDS} seconds. Check host and port, and what lies between.`;
+    case 'unauthorized':
+      return 'The server answers, but refuses the credentials, or what they may do is too little. Check api_key, username and password.';
+    case 'tls':
+      return `No TLS with ${place}: the certificate is not for this host or not from an authority that is known, or the server speaks none. Check host and config.tls.`;
+    case 'not_allowed':
+      return NOT_ALLOWED;
+    case 'wrong_version':
+      return message.slice(0, MAX_MESSAGE);
+    case 'unexpected':
+      return `What answers at ${place} does not do so as ${connection.type} does. Check host and port${connection.type === 'QDRANT' ? '' : ', and that database and what config names exist there'}.`;
+  }
 }

@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net';
 import { ValidationFailed } from '../common/request-errors.js';
 import { parseTarget, type Target } from '../outbound/address-policy.js';
 import type { DatabaseServerEntity } from './database-server.entity.js';
-import type { RemoteServerType } from './vector-stores/server-connection.js';
+import { DEFAULT_PORTS, portOf, type RemoteServerType, type ServerConnection } from './vector-stores/server-connection.js';
 
 /** How a server is found and entered, but for its secrets. */
 export type ServerSettings = Pick<DatabaseServerEntity, 'username' | 'database' | 'collection'> & {
@@ -14,8 +14,6 @@ export type ServerSettings = Pick<DatabaseServerEntity, 'username' | 'database' 
 
 /** What a request says of them; undefined is nothing. */
 export type NamedSettings = Partial<Pick<DatabaseServerEntity, 'host' | 'port' | 'username' | 'database' | 'collection'>> & { type?: RemoteServerType; config?: Record<string, unknown> | null };
-
-const DEFAULT_PORTS: Readonly<Record<RemoteServerType, number>> = { QDRANT: 6333, CHROMA: 8000, PGVECTOR: 5432 };
 
 interface ConfigOption {
   accepts: (value: unknown) => boolean;
@@ -117,8 +115,9 @@ export function movedFields(before: ServerSettings, after: ServerSettings): stri
 }
 
 /** Where to connect to, for the policy of addresses. */
-export function targetOf({ host, port }: Pick<ServerSettings, 'host' | 'port'>): Target {
+export function targetOf(connection: Pick<ServerConnection, 'type' | 'host' | 'port'>): Target {
+  const { host } = connection;
   const target = parseTarget(`http://${isIPv6(host) ? `[${host}]` : host}`);
   if (!target) throw new TypeError(`"${host}" is no host`);
-  return { ...target, port };
+  return { ...target, port: portOf(connection) };
 }

@@ -1,16 +1,18 @@
 import { Logger } from '@nestjs/common';
 import type { Outbound } from '../../outbound/outbound.js';
+import { chromaServer } from './chroma.server.js';
+import { ChromaStore } from './chroma.store.js';
+import { pgVectorOptions } from './pgvector.server.js';
+import { PgVectorStore } from './pgvector.store.js';
 import type { RemoteServerType, ServerConnection } from './server-connection.js';
 import type { VectorStore } from './vector-store.js';
 
 type Open = (connection: ServerConnection, outbound: Outbound) => Promise<VectorStore>;
 
-/** One line a kind of server. Each loads its vendor's package when it is used first. */
+/** One line a kind of server. */
 const OPENERS: Partial<Record<RemoteServerType, Open>> = {
-  PGVECTOR: async (connection, outbound) => {
-    const [{ PgVectorStore }, { pgVectorOptions }] = await Promise.all([import('./pgvector.store.js'), import('./pgvector.server.js')]);
-    return PgVectorStore.open(pgVectorOptions(connection, outbound, new Logger('PgVectorStore')));
-  },
+  CHROMA: (connection, outbound) => ChromaStore.open(chromaServer(connection, outbound)),
+  PGVECTOR: (connection, outbound) => PgVectorStore.open(pgVectorOptions(connection, outbound, new Logger('PgVectorStore'))),
 };
 
 /** Makes the client; most of them connect only when they are asked something. */
