@@ -4,11 +4,8 @@ import { Outbound } from '../outbound/outbound.js';
 import { UrlNotAllowed } from '../outbound/outbound.errors.js';
 import { DatabaseServerSecretUnreadable } from './database-servers.errors.js';
 import { targetOf } from './server-settings.js';
-import { probeChroma } from './vector-stores/chroma.probe.js';
-import { portOf, type RemoteServerType, type ServerConnection } from './vector-stores/server-connection.js';
-import { probePgVector } from './vector-stores/pgvector.probe.js';
-import { probeQdrant } from './vector-stores/qdrant.probe.js';
-import type { ServerProbe } from './vector-stores/server-probe.js';
+import { openStore } from './vector-stores/open-store.js';
+import { portOf, type ServerConnection } from './vector-stores/server-connection.js';
 import { VectorServerFailure } from './vector-stores/remote-failure.js';
 import { VectorStore } from './vector-stores/vector-store.js';
 
@@ -29,9 +26,6 @@ export interface ProbeResult {
   /** null when it can be used. */
   failure: ServerFailure | null;
 }
-
-/** One line a kind of server. */
-const PROBES: Readonly<Record<RemoteServerType, ServerProbe>> = { QDRANT: probeQdrant, CHROMA: probeChroma, PGVECTOR: probePgVector };
 
 const PATIENCE_SECONDS = 5;
 /** Far more than a server needs to say who it is. */
@@ -81,14 +75,20 @@ export class ServerProbes {
     }
   }
 
-  private async versionOf(connection: ServerConnection): Promise<string> {
+  private async versionOf(connection: ServerConnection): Promise<string | null> {
     const { outbound } = this;
     // First by itself: what cannot be found is told like what is blocked, and not like what refuses.
     await outbound.checkedAddresses(targetOf(connection));
-    return PROBES[connection.type](connection, {
+    const store = await openStore(connection, {
       checkedAddresses: (target) => outbound.checkedAddresses(target),
       fetch: (input, init) => outbound.fetch(input, { ...init, maxBytes: MAX_ANSWER_BYTES, totalTimeoutMs: PATIENCE_SECONDS * 1000 }),
     });
+    try {
+      return (await store.ping()).version ?? null;
+    } finally {
+      // It waits for what is still under way, and nobody for that.
+      store.close().catch((error: unknown) => this.logger.warn({ err: error }, 'A store that was only asked who it is could not be closed'));
+    }
   }
 }
 

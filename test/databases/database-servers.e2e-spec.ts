@@ -4,7 +4,7 @@ import { JobRegistry } from '../../src/jobs/job-registry.js';
 import type { Answer, ApiClient } from '../support/api-client.js';
 import { createKey, createTenant, eventually, type Tenant } from '../support/factories.js';
 import { TestApp } from '../support/test-app.js';
-import { answerLikeChroma, answerLikeQdrant, RawServer, refusingPort } from '../support/vector-servers.js';
+import { answerLikeChroma, answerLikeOldChroma, answerLikeQdrant, RawServer, refusingPort } from '../support/vector-servers.js';
 import { WebServer } from '../support/web-server.js';
 
 const PATH = '/api/v1/database-servers';
@@ -243,7 +243,7 @@ describe('database servers', () => {
       const [qdrant, chroma, old] = [await website(), await website(), await website()];
       answerLikeQdrant(qdrant, { version: '1.7.4' });
       answerLikeChroma(chroma, { version: '0.6.3' });
-      old.serve('/api/v1/version', '"0.4.24"');
+      answerLikeOldChroma(old, '0.4.24');
       const { hostname: host, port, username, password, pathname } = new URL(server.database.url);
       const answers = [
         await tested({ port: portOf(qdrant) }),

@@ -22,7 +22,7 @@ MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg/AgnuyEvfyU45PSL
 /tBJ8lTmG0dXUEZ5DtJ9QVFe4cAPmnNXOB0fdSwWRKyvrotejX2vn7vh
 -----END PRIVATE KEY-----`;
 
-const json = (body: unknown): RequestListener => (_, response) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+const json = (body: unknown, status = 200): RequestListener => (_, response) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 
 /** Lets in who shows the key in this header. */
 const forKey = (header: string, key: string | undefined, page: RequestListener): RequestListener => (request, response) => {
@@ -39,7 +39,14 @@ export function answerLikeQdrant(site: WebServer, { version = '1.19.0', key }: {
 /** Answers what a Chroma server does that is asked who it is. */
 export function answerLikeChroma(site: WebServer, { version = '1.0.0', key, tenant = 'default_tenant', database = 'default_database' }: { version?: string; key?: string; tenant?: string; database?: string } = {}): void {
   site.pages['/api/v2/version'] = json(version);
+  site.pages['/api/v2/pre-flight-checks'] = json({ max_batch_size: 1000 });
   site.pages[`/api/v2/tenants/${tenant}/databases/${database}`] = forKey('x-chroma-token', key, json({ id: 'x', name: database, tenant }));
+}
+
+/** Answers as Chroma did before it had the present interface. */
+export function answerLikeOldChroma(site: WebServer, version: string): void {
+  site.pages['/api/v2/version'] = json({ detail: 'Not Found' }, 404);
+  site.pages['/api/v1/version'] = json(version);
 }
 
 /** A port behind which is no HTTP server. */

@@ -190,7 +190,7 @@ export class TestDatabaseServerDto extends DatabaseServerFieldsDto {
 export class ServerInfoDto {
   @ApiProperty({ enum: SERVER_TYPES })
   type: ServerType;
-  /** What the server says; null when it says none. */
+  /** What the server says, and of `PGVECTOR` the extension; null for the built-in one. */
   version: string | null;
 }
 

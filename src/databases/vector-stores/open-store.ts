@@ -7,7 +7,10 @@ import { PgVectorStore } from './pgvector.store.js';
 import type { RemoteServerType, ServerConnection } from './server-connection.js';
 import type { VectorStore } from './vector-store.js';
 
-type Open = (connection: ServerConnection, outbound: Outbound) => Promise<VectorStore>;
+/** What a store needs of it. */
+export type StoreOutbound = Pick<Outbound, 'fetch' | 'checkedAddresses'>;
+
+type Open = (connection: ServerConnection, outbound: StoreOutbound) => Promise<VectorStore>;
 
 /** One line a kind of server. */
 const OPENERS: Partial<Record<RemoteServerType, Open>> = {
@@ -16,7 +19,7 @@ const OPENERS: Partial<Record<RemoteServerType, Open>> = {
 };
 
 /** Makes the client; most of them connect only when they are asked something. */
-export function openStore(connection: ServerConnection, outbound: Outbound): Promise<VectorStore> {
+export function openStore(connection: ServerConnection, outbound: StoreOutbound): Promise<VectorStore> {
   const open = OPENERS[connection.type];
   if (!open) throw new TypeError(`no adapter for ${connection.type}`);
   return open(connection, outbound);
