@@ -17,6 +17,7 @@ import { HealthModule } from './health/health.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { JobsWorker } from './jobs/jobs.worker.js';
 import { MetricsModule } from './metrics/metrics.module.js';
+import { OutboundModule } from './outbound/outbound.module.js';
 import { PersistenceModule } from './persistence/persistence.module.js';
 import { RateLimitGuard } from './rate-limits/rate-limit.guard.js';
 import { RateLimitsModule } from './rate-limits/rate-limits.module.js';
@@ -44,6 +45,7 @@ export class AppModule implements OnApplicationShutdown {
         EventsModule.forRoot(databaseUrl),
         JobsModule.forRoot(databaseUrl),
         RateLimitsModule,
+        OutboundModule,
         EmbeddingsModule,
         TenancyModule,
         UsersModule,

@@ -4,7 +4,7 @@ import { TenantRowsRepository } from './tenant-rows.repository.js';
 
 const ROWS_PER_TRANSACTION = 500;
 /** Few rows, which go with the tenant's own: by them the collections are found, and the address of a person stays taken until the end. */
-const REMOVED_LAST = ['users', 'tenant_quotas'];
+const REMOVED_LAST = ['users', 'tenant_quotas', 'database_servers'];
 
 /** The rows of a tenant, removed as the tenant itself: row level security does not let the removal reach any other's. */
 @Injectable()

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { VectorStore } from '../databases/vector-stores/vector-store.js';
+import { TenantCollections } from '../databases/tenant-collections.service.js';
 import { BlobStore } from '../documents/storage/blob-store.js';
 import { Transactions } from '../persistence/transactions.js';
 import { UserAdministration } from '../users/user-administration.service.js';
@@ -10,19 +10,14 @@ export class TenantStores {
   constructor(
     private readonly transactions: Transactions,
     private readonly people: UserAdministration,
-    private readonly vectors: VectorStore,
+    private readonly collections: TenantCollections,
     private readonly blobs: BlobStore,
   ) {}
 
   /** Finds the collections by their names and not by the rows of databases, which are gone before. */
   async clear(tenantId: string): Promise<void> {
     const people = await this.transactions.forSystem((tx) => this.people.findOfTenant(tx, tenantId));
-    for (const { id } of people) await this.dropCollections(`user_${id}_`);
+    await this.collections.drop(tenantId, people.map(({ id }) => `user_${id}_`));
     await this.blobs.removeDirectory(tenantId);
-  }
-
-  /** Until there is none: one may have come back while the others were dropped. */
-  private async dropCollections(prefix: string): Promise<void> {
-    while ((await this.vectors.dropCollections(prefix)) > 0);
   }
 }

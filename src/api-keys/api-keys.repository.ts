@@ -143,7 +143,7 @@ export class ApiKeysRepository {
   async countUnknownDatabases(tx: TenantTx, ids: readonly string[]): Promise<number> {
     const rows = await tx.manager.query<{ unknown: number }[]>(
       `SELECT count(*)::int AS unknown FROM unnest($2::uuid[]) AS named (id)
-        WHERE NOT EXISTS (SELECT FROM databases d WHERE d.tenant_id = $1 AND d.id = named.id)`,
+        WHERE NOT EXISTS (SELECT FROM databases d WHERE d.tenant_id = $1 AND d.id = named.id AND d.deleted_at IS NULL)`,
       [tx.tenantId, ids],
     );
     return rows[0]?.unknown ?? 0;

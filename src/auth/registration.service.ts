@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import type { Role } from '../common/principal.js';
-import { DatabasesService } from '../databases/databases.service.js';
+import { DatabaseRows } from '../databases/database-rows.js';
 import { Transactions } from '../persistence/transactions.js';
 import { TenantsService } from '../tenancy/tenants.service.js';
 import { UserDto } from '../users/dto/user.dto.js';
@@ -18,7 +18,7 @@ export class RegistrationService {
     private readonly passwords: Passwords,
     private readonly tenants: TenantsService,
     private readonly users: UsersService,
-    private readonly databases: DatabasesService,
+    private readonly databases: DatabaseRows,
   ) {}
 
   /** @throws EmailTaken, CommonPassword */

@@ -71,7 +71,8 @@ export class Config {
   readonly maxUploadBytes: number;
   /** The first one signs, all are accepted. */
   readonly jwtSecrets: readonly string[];
-  readonly sealingKey: string;
+  /** The first one seals and signs, all open what is sealed. */
+  readonly sealingKeys: readonly [string, ...string[]];
 
   constructor(readonly env: Env) {
     this.dataDir = path.resolve(env.DATA_DIR);
@@ -82,7 +83,7 @@ export class Config {
     this.maxUploadBytes = env.MAX_UPLOAD_MB * 1024 * 1024;
     const generated = env.JWT_SECRET === undefined || env.SEALING_KEY === undefined ? generatedSecrets(this.dataDir) : undefined;
     this.jwtSecrets = [env.JWT_SECRET ?? generated!.jwt, ...(env.JWT_SECRET_PREVIOUS === undefined ? [] : [env.JWT_SECRET_PREVIOUS])];
-    this.sealingKey = env.SEALING_KEY ?? generated!.sealing;
+    this.sealingKeys = [env.SEALING_KEY ?? generated!.sealing, ...(env.SEALING_KEY_PREVIOUS === undefined ? [] : [env.SEALING_KEY_PREVIOUS])];
   }
 
   static fromEnvironment(): Config {

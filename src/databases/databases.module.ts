@@ -5,46 +5,79 @@ import { Config } from '../config/config.js';
 import { HealthChecks } from '../metrics/health-checks.js';
 import { QuotaCounts } from '../tenancy/quota-counts.js';
 import { TenancyModule } from '../tenancy/tenancy.module.js';
+import { DatabaseAdministration } from './database-administration.service.js';
+import { DatabaseCreation } from './database-creation.service.js';
+import { DatabaseCollections } from './database-collections.service.js';
 import { DatabaseEntity } from './database.entity.js';
 import { DatabaseServerEntity } from './database-server.entity.js';
+import { Collections } from './collections.service.js';
+import { DatabaseServersRepository } from './database-servers.repository.js';
 import { DatabasesController } from './databases.controller.js';
 import { DatabasesRepository } from './databases.repository.js';
 import { DatabasesService } from './databases.service.js';
+import { DatabaseRows } from './database-rows.js';
+import { Reindexes } from './reindexes.service.js';
+import { IndexSettingsChoice } from './index-settings.service.js';
+import { DatabaseOverviews } from './database-overviews.service.js';
+import { DatabaseContentsHolder } from './database-contents.js';
+import { CollectionRemoval } from './collection-removal.handler.js';
+import { JobRegistry } from '../jobs/job-registry.js';
+import { ReindexEntity } from './reindex.entity.js';
+import { TenantCollections } from './tenant-collections.service.js';
+import { ReindexesRepository } from './reindexes.repository.js';
+import { VectorStores } from './vector-stores.service.js';
 import { LanceDbStore } from './vector-stores/lancedb.store.js';
 import { VectorStore } from './vector-stores/vector-store.js';
 
 @Module({
-  imports: [TypeOrmModule.forFeature([DatabaseEntity, DatabaseServerEntity]), TenancyModule],
+  imports: [TypeOrmModule.forFeature([DatabaseEntity, DatabaseServerEntity, ReindexEntity]), TenancyModule],
   controllers: [DatabasesController],
   providers: [
     DatabasesRepository,
     DatabasesService,
+    DatabaseAdministration,
+    DatabaseCreation,
+    DatabaseOverviews,
+    DatabaseContentsHolder,
+    IndexSettingsChoice,
+    Reindexes,
+    CollectionRemoval,
+    DatabaseRows,
+    DatabaseServersRepository,
+    VectorStores,
+    Collections,
+    ReindexesRepository,
+    DatabaseCollections,
+    TenantCollections,
     {
       provide: VectorStore,
       inject: [Config],
       useFactory: ({ dataDir }: Config) => LanceDbStore.open({ directory: path.join(dataDir, 'vectors'), logger: new Logger('LanceDbStore') }),
     },
   ],
-  exports: [DatabasesService, VectorStore],
+  exports: [DatabasesService, DatabaseRows, TenantCollections, Collections, DatabaseCollections, DatabaseContentsHolder, Reindexes, VectorStores],
 })
 export class DatabasesModule implements OnApplicationShutdown {
   constructor(
-    private readonly store: VectorStore,
+    private readonly stores: VectorStores,
     counts: QuotaCounts,
     health: HealthChecks,
+    registry: JobRegistry,
+    removal: CollectionRemoval,
   ) {
-    counts.register({ resources: ['databases'], sql: `SELECT tenant_id, 'databases', count(*), 0::bigint FROM databases WHERE tenant_id = ANY ($1) GROUP BY tenant_id` });
+    registry.registerTask(removal);
+    counts.register({ resources: ['databases'], sql: `SELECT tenant_id, 'databases', count(*), 0::bigint FROM databases WHERE tenant_id = ANY ($1) AND deleted_at IS NULL GROUP BY tenant_id` });
     health.register({
       name: 'vector_store',
       isEssential: true,
       ask: async () => {
-        await store.ping();
+        await stores.embedded.ping();
         return {};
       },
     });
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.store.close();
+    await this.stores.close();
   }
 }

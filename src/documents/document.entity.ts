@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { bigintColumn } from '../persistence/columns.js';
-import type { ChunkingStrategy } from './ingestion/chunking/chunking.js';
+import type { ChunkingStrategy } from '../common/chunking.js';
 import type { DocumentType } from './ingestion/media-type.js';
 
 export const DOCUMENT_STATES = ['PENDING', 'INGESTING', 'INGESTED', 'FAILED', 'DEPRECATED', 'DELETED'] as const;

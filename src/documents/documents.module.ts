@@ -4,7 +4,6 @@ import { Config } from '../config/config.js';
 import { DatabasesModule } from '../databases/databases.module.js';
 import { JobRegistry } from '../jobs/job-registry.js';
 import { QuotaCounts } from '../tenancy/quota-counts.js';
-import { Outbound } from '../outbound/outbound.js';
 import { TenancyModule } from '../tenancy/tenancy.module.js';
 import { ChunksRepository } from './chunks.repository.js';
 import { DocumentCharges } from './document-charges.js';
@@ -47,6 +46,12 @@ import { BlobStoreHealth } from './storage/blob-store.health.js';
 import { BlobStore } from './storage/blob-store.js';
 import { DocumentContentsRepository } from './versions/document-contents.repository.js';
 import { DocumentLife } from './versions/document-life.service.js';
+import { ContentsOfDatabases } from './databases/contents-of-databases.js';
+import { DatabaseContentsRepository } from './databases/database-contents.repository.js';
+import { DatabaseRemoval } from './databases/database-removal.handler.js';
+import { ReindexHandler } from './databases/reindex.handler.js';
+import { ReindexedVersions } from './databases/reindexed-versions.js';
+import { ReindexingRepository } from './databases/reindexing.repository.js';
 import { DocumentRevisions } from './versions/document-revisions.js';
 import { DocumentRefresh } from './versions/document-refresh.service.js';
 import { ReplacementTargets } from './versions/replacement-targets.js';
@@ -58,9 +63,9 @@ import { RevisionSteps } from './versions/revision-steps.js';
   providers: [
     { provide: BlobStore, inject: [Config], useFactory: (config: Config) => BlobStore.open(config.blobDir) },
     { provide: Extraction, useFactory: () => new Extraction() },
-    { provide: Outbound, inject: [Config], useFactory: ({ env }: Config) => new Outbound({ allow: env.OUTBOUND_ALLOW }) },
     DocumentsRepository, DocumentListRepository, DocumentStatisticsRepository, ChunksRepository, DocumentsService, DocumentFiles, DocumentBatches, DocumentRefresh, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, EmbeddingCheckpointsRepository, DocumentEmbedding, IngestHandler, ChunkPreviews, PurgeHandler,
     UrlDownload, UrlIngestion, Conversion, IngestBatches, IngestBatchesRepository, RemoteWorkers,
+    ReindexingRepository, ReindexedVersions, ReindexHandler, DatabaseContentsRepository, DatabaseRemoval, ContentsOfDatabases,
     DocumentContentsRepository, DocumentRevisions, DocumentLife, ReplacementTargets, RevisionSteps,
     PendingPurgesRepository, PendingPurges, StoreReconciliationRepository, StoreReconciliation, BlobStoreHealth,
   ],

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { VectorStore, type DocumentScope } from '../databases/vector-stores/vector-store.js';
+import { DatabaseCollections } from '../databases/database-collections.service.js';
+import type { DocumentScope } from '../databases/vector-stores/vector-store.js';
 import type { TaskHandler } from '../jobs/job-handler.js';
 import { JobsService } from '../jobs/jobs.service.js';
 import { Transactions, type TenantTx } from '../persistence/transactions.js';
@@ -11,6 +12,8 @@ import { remoteTextKey, textKey } from './versions/blob-keys.js';
 import { versionsInUse } from './versions/transitions.js';
 
 const FAILED_KEPT_SECONDS = 7 * 24 * 3600;
+
+type DocumentOfDatabase = Pick<DocumentEntity, 'id' | 'databaseId'>;
 
 /** What work on a document left behind besides its vectors, whichever way it ended. */
 export interface Leftovers {
@@ -30,36 +33,38 @@ export class PurgeHandler implements TaskHandler {
     private readonly documents: DocumentsRepository,
     private readonly jobs: JobsService,
     private readonly charges: DocumentCharges,
-    private readonly store: VectorStore,
+    private readonly collections: DatabaseCollections,
     private readonly blobs: BlobStore,
   ) {}
 
   /** In the transaction in which the document was deleted, or the version ended. */
-  async schedule(tx: TenantTx, documentId: string, collection: string, { version, blobKey }: Leftovers = {}): Promise<void> {
-    await this.jobs.enqueueTask(tx, this, { documentId, collection, ...(version === undefined ? {} : { version: String(version) }), ...(blobKey === undefined ? {} : { blobKey }) });
+  async schedule(tx: TenantTx, { id, databaseId }: DocumentOfDatabase, { version, blobKey }: Leftovers = {}): Promise<void> {
+    await this.jobs.enqueueTask(tx, this, { documentId: id, databaseId, ...(version === undefined ? {} : { version: String(version) }), ...(blobKey === undefined ? {} : { blobKey }) });
   }
 
   /** A failed document keeps its row and file for a while, uncharged, unless it is deleted or processed anew before. */
-  async scheduleExpiry(tx: TenantTx, documentId: string, collection: string, version: number): Promise<void> {
-    await this.jobs.enqueueTask(tx, this, { documentId, collection, version: String(version), expires: 'yes' }, FAILED_KEPT_SECONDS);
+  async scheduleExpiry(tx: TenantTx, { id, databaseId }: DocumentOfDatabase, version: number): Promise<void> {
+    await this.jobs.enqueueTask(tx, this, { documentId: id, databaseId, version: String(version), expires: 'yes' }, FAILED_KEPT_SECONDS);
   }
 
   async run(data: Record<string, string>): Promise<void> {
-    const { tenantId, documentId, collection, version, blobKey, expires } = data as { tenantId: string; documentId: string; collection: string; version?: string; blobKey?: string; expires?: string };
+    const { tenantId, documentId, version, blobKey, expires } = data as { tenantId: string; documentId: string; version?: string; blobKey?: string; expires?: string };
     // Tasks from before there were versions name none.
     if (expires !== undefined) await this.transactions.forTenant(tenantId, (tx) => this.expire(tx, documentId, Number(version ?? 1)));
     const scope = { tenantId, documentId };
     const document = await this.find(scope);
-    await this.removeVectors(scope, collection, document);
+    // Tasks from before databases could move name none; by then the document is there.
+    const databaseId = document?.databaseId ?? data['databaseId'];
+    if (databaseId !== undefined) await this.removeVectors(scope, databaseId, document);
     await this.removeFiles(scope, document, { ...(version === undefined ? {} : { version: Number(version) }), ...(blobKey === undefined ? {} : { blobKey }) });
     if (document?.state === 'DELETED') await this.transactions.forTenant(tenantId, (tx) => this.forget(tx, documentId));
   }
 
   /** For a worker whose attempt has ended: what it stored must go, unless the version is being made by another attempt or served after all. */
-  async clear(scope: DocumentScope, collection: string, version: number): Promise<void> {
+  async clear(scope: DocumentScope, databaseId: string, version: number): Promise<void> {
     const document = await this.find(scope);
     if (versionsInUse(document).includes(version)) return;
-    await this.removeVectors(scope, collection, document);
+    await this.removeVectors(scope, databaseId, document);
     await this.removeFiles(scope, document, { version });
   }
 
@@ -73,8 +78,8 @@ export class PurgeHandler implements TaskHandler {
   }
 
   /** Of a version that began after the row was read nothing is touched, however late this comes. */
-  private async removeVectors(scope: DocumentScope, collection: string, document: DocumentEntity | null): Promise<void> {
-    await this.store.deleteDocument(collection, scope, document ? { upTo: document.lastVersion, except: versionsInUse(document) } : {});
+  private async removeVectors(scope: DocumentScope, databaseId: string, document: DocumentEntity | null): Promise<void> {
+    for (const collection of await this.collections.ofDatabase(scope.tenantId, databaseId)) await collection.deleteDocument(scope, document ? { upTo: document.lastVersion, except: versionsInUse(document) } : {});
   }
 
   private async removeFiles({ tenantId, documentId }: DocumentScope, document: DocumentEntity | null, left: Leftovers): Promise<void> {

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { DatabasePlace } from '../databases/collections.service.js';
 import type { SystemTx, TenantTx } from '../persistence/transactions.js';
 import { remoteTextKey, textKey } from './versions/blob-keys.js';
 
@@ -10,7 +11,7 @@ export interface RowKey {
 
 export type BlobOwner = RowKey & { blobKeys: string[] };
 
-export type CollectionToCount = RowKey & { collectionName: string };
+export type CollectionToCount = RowKey & DatabasePlace;
 
 /** What a database's rows say about its collection. */
 export interface ExpectedVectors {
@@ -55,7 +56,8 @@ export class StoreReconciliationRepository {
   async listCollections(tx: SystemTx, after: RowKey | null, limit: number): Promise<CollectionToCount[]> {
     const { tenantId, id } = after ?? FIRST;
     return tx.manager.query<CollectionToCount[]>(
-      `SELECT tenant_id AS "tenantId", id, collection_name AS "collectionName" FROM databases WHERE (tenant_id, id) > ($1, $2) ORDER BY tenant_id, id LIMIT $3`,
+      `SELECT tenant_id AS "tenantId", id, server_id AS "serverId", server_type AS "serverType", collection_name AS "collectionName", generation, dimensions, distance
+         FROM databases WHERE (tenant_id, id) > ($1, $2) AND deleted_at IS NULL ORDER BY tenant_id, id LIMIT $3`,
       [tenantId, id, limit],
     );
   }
@@ -65,7 +67,7 @@ export class StoreReconciliationRepository {
     const rows = await tx.manager.query<ExpectedVectors[]>(
       `SELECT COALESCE(sum(o.chunk_count) FILTER (WHERE o.state IN ('INGESTED', 'DEPRECATED')), 0)::int AS points,
               count(*) FILTER (WHERE o.state IN ('PENDING', 'INGESTING', 'DELETED') OR ((o.state = 'FAILED' OR o.last_version > 1) AND o.updated_at > now() - interval '1 hour'))::int AS unsettled
-         FROM databases d LEFT JOIN documents o ON o.tenant_id = d.tenant_id AND o.database_id = d.id WHERE d.tenant_id = $1 AND d.id = $2 GROUP BY d.id`,
+         FROM databases d LEFT JOIN documents o ON o.tenant_id = d.tenant_id AND o.database_id = d.id WHERE d.tenant_id = $1 AND d.id = $2 AND d.deleted_at IS NULL GROUP BY d.id`,
       [tx.tenantId, databaseId],
     );
     return rows[0] ?? null;

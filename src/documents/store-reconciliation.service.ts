@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { VectorStore } from '../databases/vector-stores/vector-store.js';
+import { AppError } from '../common/errors.js';
+import { Collections } from '../databases/collections.service.js';
 import type { ScheduledTask } from '../jobs/job-handler.js';
 import { Transactions } from '../persistence/transactions.js';
 import { Reconciliations } from '../tenancy/reconciliations.service.js';
@@ -51,7 +52,7 @@ export class StoreReconciliation implements ScheduledTask {
     private readonly transactions: Transactions,
     private readonly repository: StoreReconciliationRepository,
     private readonly blobs: BlobStore,
-    private readonly store: VectorStore,
+    private readonly collections: Collections,
     private readonly reconciliations: Reconciliations,
   ) {}
 
@@ -124,12 +125,13 @@ export class StoreReconciliation implements ScheduledTask {
   }
 
   /** The store answers at some moment between two looks at the rows: only if these say the same, it can be held against them. */
-  private async compareVectors(findings: Findings, { tenantId, id, collectionName }: CollectionToCount): Promise<void> {
+  private async compareVectors(findings: Findings, place: CollectionToCount): Promise<void> {
+    const { tenantId, id } = place;
     const expect = () => this.transactions.forTenant(tenantId, (tx) => this.repository.expectVectors(tx, id));
     const before = await expect();
-    const counted = await this.store.count(collectionName, tenantId);
+    const counted = await this.count(place);
     const after = await expect();
-    if (!before || !after || before.unsettled > 0 || after.unsettled > 0 || before.points !== after.points) {
+    if (counted === null || !before || !after || before.unsettled > 0 || after.unsettled > 0 || before.points !== after.points) {
       findings.collectionsSkipped += 1;
       return;
     }
@@ -137,6 +139,16 @@ export class StoreReconciliation implements ScheduledTask {
     if (counted === after.points) return;
     findings.collectionsWithDrift += 1;
     if (findings.examples.collections.length < MOST_EXAMPLES) findings.examples.collections.push({ tenantId, id, recorded: after.points, counted });
+  }
+
+  /** Null when the server of a tenant is away or switched off: that is no drift. */
+  private async count(place: CollectionToCount): Promise<number | null> {
+    try {
+      return await (await this.collections.of(place)).count(place.tenantId);
+    } catch (error) {
+      if (place.serverType !== 'EMBEDDED' && error instanceof AppError) return null;
+      throw error;
+    }
   }
 
   private async *pages<Row extends RowKey>(read: (after: RowKey | null) => Promise<Row[]>, signal?: AbortSignal): AsyncGenerator<Row[]> {

@@ -1,5 +1,6 @@
 import { parseTarget } from '../outbound/address-policy.js';
-import type { Embedder } from './embedder.js';
+import type { Outbound } from '../outbound/outbound.js';
+import { EmbeddingFailed, type Embedder, type EmbeddingProvider } from './embedder.js';
 import { HashEmbedder } from './hash.embedder.js';
 
 export interface EmbedderOptions {
@@ -17,8 +18,8 @@ export interface EmbedderOptions {
   outboundAllow: readonly string[];
 }
 
-const OPENAI_URL = 'https://api.openai.com/v1';
-const DIMENSIONS_OF: Record<string, number> = {
+export const OPENAI_URL = 'https://api.openai.com/v1';
+export const DIMENSIONS_OF: Readonly<Record<string, number>> = {
   'text-embedding-3-small': 1536,
   'text-embedding-3-large': 3072,
   'text-embedding-ada-002': 1536,
@@ -45,4 +46,27 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
   const [{ Outbound }, { OpenAiEmbedder }] = await Promise.all([import('../outbound/outbound.js'), import('./openai.embedder.js')]);
   const outbound = new Outbound({ allow: [...options.outboundAllow, own] });
   return new OpenAiEmbedder({ url, model, dimensions, apiKey: options.apiKey, outbound });
+}
+
+/** What a tenant has chosen for a database. */
+export interface ChosenEmbedder {
+  provider: EmbeddingProvider;
+  model: string;
+  dimensions: number;
+  url: string | null;
+  apiKey: string | null;
+}
+
+/** @throws EmbeddingFailed when the model cannot be used on this server */
+export async function openEmbedder({ provider, model, dimensions, url, apiKey }: ChosenEmbedder, outbound: Outbound): Promise<Embedder> {
+  switch (provider) {
+    case 'hash':
+      return new HashEmbedder();
+    case 'openai': {
+      const { OpenAiEmbedder } = await import('./openai.embedder.js');
+      return new OpenAiEmbedder({ url: url ?? OPENAI_URL, model, dimensions, ...(apiKey === null ? {} : { apiKey }), outbound });
+    }
+    case 'onnx':
+      throw new EmbeddingFailed('not_allowed', true, 'Local ONNX models are not set up on this server.');
+  }
 }

@@ -1,3 +1,7 @@
+/** `hash` needs nothing; `openai` is any endpoint that speaks as OpenAI's; `onnx` a model in files of the operator's. */
+export const EMBEDDING_PROVIDERS = ['hash', 'openai', 'onnx'] as const;
+export type EmbeddingProvider = (typeof EMBEDDING_PROVIDERS)[number];
+
 /**
  * Turns text into vectors; its own injection token. One instance means one model, so vectors of two instances with a
  * different `model` or `dimensions` must never meet in one collection.
@@ -29,7 +33,8 @@ export type EmbeddingFailureCode =
   | 'timeout'
   | 'unavailable'
   | 'invalid_response'
-  | 'dimension_mismatch';
+  | 'dimension_mismatch'
+  | 'model_changed';
 
 /** Says whether asking again can help, so that a job knows whether to retry; the provider's own words are in `cause`. */
 export class EmbeddingFailed extends Error {

@@ -5,6 +5,7 @@ import { StartupError } from '../config/env.js';
 import { HealthChecks } from '../metrics/health-checks.js';
 import { createEmbedder } from './embedder.factory.js';
 import { Embedder } from './embedder.js';
+import { Embedders } from './embedders.js';
 
 async function fromEnvironment({ env }: Config): Promise<Embedder> {
   try {
@@ -21,11 +22,11 @@ async function fromEnvironment({ env }: Config): Promise<Embedder> {
   }
 }
 
-/** The one embedding model of this installation. */
+/** The embedding model of this installation, and those that databases choose instead. */
 @Global()
 @Module({
-  providers: [{ provide: Embedder, inject: [Config], useFactory: fromEnvironment }],
-  exports: [Embedder],
+  providers: [{ provide: Embedder, inject: [Config], useFactory: fromEnvironment }, Embedders],
+  exports: [Embedders],
 })
 export class EmbeddingsModule {
   constructor({ env }: Config, { model, dimensions }: Embedder, health: HealthChecks) {

@@ -2,7 +2,7 @@ import { Controller, Get } from '@nestjs/common';
 import { ApiProperty, ApiTags } from '@nestjs/swagger';
 import { Public } from '../common/principal.js';
 import { VectorStoreUnavailable } from '../databases/vector-stores/vector-store.errors.js';
-import { VectorStore } from '../databases/vector-stores/vector-store.js';
+import { VectorStores } from '../databases/vector-stores.service.js';
 import { Transactions } from '../persistence/transactions.js';
 
 export class HealthDto {
@@ -21,7 +21,7 @@ export class ReadinessDto {
 export class HealthController {
   constructor(
     private readonly transactions: Transactions,
-    private readonly store: VectorStore,
+    private readonly stores: VectorStores,
   ) {}
 
   /** The process answers. */
@@ -41,7 +41,7 @@ export class HealthController {
   async ready(): Promise<ReadinessDto> {
     await this.transactions.forSystem((tx) => tx.manager.query('SELECT 1'));
     try {
-      await this.store.ping();
+      await this.stores.embedded.ping();
     } catch (error) {
       throw new VectorStoreUnavailable(error);
     }

@@ -3,9 +3,10 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../common/principal.js';
 import type { DatabaseEntity } from '../databases/database.entity.js';
 import { DatabasesService } from '../databases/databases.service.js';
-import { VectorStoreUnavailable } from '../databases/vector-stores/vector-store.errors.js';
-import { VectorStore, type VectorHit, type VectorQuery } from '../databases/vector-stores/vector-store.js';
-import { Embedder, EmbeddingFailed } from '../embeddings/embedder.js';
+import { Collections } from '../databases/collections.service.js';
+import type { VectorHit, VectorQuery } from '../databases/vector-stores/vector-store.js';
+import { EmbeddingFailed } from '../embeddings/embedder.js';
+import { Embedders } from '../embeddings/embedders.js';
 import { Transactions } from '../persistence/transactions.js';
 import type { SearchDto, SearchResponseDto, SearchResultDto, FoundDocumentDto } from './dto/search.dto.js';
 import { QueryNotEmbedded } from './search.errors.js';
@@ -32,8 +33,8 @@ export class SearchService {
     private readonly transactions: Transactions,
     private readonly databases: DatabasesService,
     private readonly chunks: SearchRepository,
-    private readonly embedder: Embedder,
-    private readonly store: VectorStore,
+    private readonly embedders: Embedders,
+    private readonly collections: Collections,
   ) {}
 
   /** @throws DatabaseNotFound, EmbeddingModelChanged, QueryNotEmbedded, VectorStoreUnavailable */
@@ -59,7 +60,7 @@ export class SearchService {
 
   private async embed(text: string): Promise<Float32Array> {
     try {
-      return await this.embedder.embedQuery(text);
+      return await this.embedders.standard.embedQuery(text);
     } catch (error) {
       throw error instanceof EmbeddingFailed ? new QueryNotEmbedded(error) : error;
     }
@@ -122,22 +123,9 @@ export class SearchService {
     });
   }
 
-  private async candidates({ collectionName }: DatabaseEntity, query: VectorQuery): Promise<VectorHit[]> {
-    try {
-      return await this.store.search(collectionName, query);
-    } catch (error) {
-      await this.requireStore();
-      throw error;
-    }
-  }
-
-  /** Tells a store that is away from one that failed at something. @throws VectorStoreUnavailable */
-  private async requireStore(): Promise<void> {
-    try {
-      await this.store.ping();
-    } catch (error) {
-      throw new VectorStoreUnavailable(error);
-    }
+  private async candidates(database: DatabaseEntity, query: VectorQuery): Promise<VectorHit[]> {
+    const collection = await this.collections.of(database);
+    return collection.search(query);
   }
 }
 

@@ -18,7 +18,7 @@ export class TenantConfigurationRepository {
   async find(tx: AnyTx, tenantId: string): Promise<ConfigurationRow | null> {
     const rows = await tx.manager.query<ConfigurationRow[]>(
       `SELECT t.configuration AS stored, d.collection_name AS "defaultCollectionName"
-         FROM tenants t LEFT JOIN databases d ON d.tenant_id = t.id AND d.id = (t.configuration ->> 'defaultDatabaseId')::uuid WHERE t.id = $1`,
+         FROM tenants t LEFT JOIN databases d ON d.tenant_id = t.id AND d.id = (t.configuration ->> 'defaultDatabaseId')::uuid AND d.deleted_at IS NULL WHERE t.id = $1`,
       [tenantId],
     );
     return rows[0] ?? null;
@@ -37,7 +37,7 @@ export class TenantConfigurationRepository {
   /** Kept from being deleted until the transaction ends; whoever deletes it afterwards finds it configured, and takes that back. */
   async findDatabase(tx: AnyTx, tenantId: string, { id, collectionName }: NamedDatabase): Promise<string | null> {
     const rows = await tx.manager.query<{ id: string }[]>(
-      'SELECT id FROM databases WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id = $2) AND ($3::text IS NULL OR collection_name = $3) FOR KEY SHARE',
+      'SELECT id FROM databases WHERE tenant_id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR id = $2) AND ($3::text IS NULL OR collection_name = $3) FOR KEY SHARE',
       [tenantId, id ?? null, collectionName ?? null],
     );
     return rows[0]?.id ?? null;

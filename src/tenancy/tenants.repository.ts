@@ -37,7 +37,7 @@ export interface TenantPage {
 
 const OVERVIEW = `SELECT t.id, t.status, t.metadata, t.created_at AS "createdAt", t.purge_requested_at AS "purgeRequestedAt", u.id AS "userId",
   u.name AS "userName", u.email AS "userEmail", u.last_login_at AS "lastLoginAt", t.configuration AS stored, d.collection_name AS "defaultCollectionName"
-  FROM tenants t JOIN users u ON u.tenant_id = t.id LEFT JOIN databases d ON d.tenant_id = t.id AND d.id = (t.configuration ->> 'defaultDatabaseId')::uuid`;
+  FROM tenants t JOIN users u ON u.tenant_id = t.id LEFT JOIN databases d ON d.tenant_id = t.id AND d.id = (t.configuration ->> 'defaultDatabaseId')::uuid AND d.deleted_at IS NULL`;
 
 /** Calls an hour are counted in a window and not in the row, which knows nothing of them. */
 const OVER_QUOTA = `EXISTS (SELECT FROM tenant_quotas q WHERE q.tenant_id = t.id AND q.resource <> 'api_calls_per_hour' AND q.used + q.reserved >= q.hard_limit)`;

@@ -64,7 +64,7 @@ export class UsersRepository {
   }
 
   async databaseExists(tx: TenantTx, name: string): Promise<boolean> {
-    const rows = await tx.manager.query<unknown[]>('SELECT FROM databases WHERE tenant_id = $1 AND name = $2', [tx.tenantId, name]);
+    const rows = await tx.manager.query<unknown[]>('SELECT FROM databases WHERE tenant_id = $1 AND name = $2 AND deleted_at IS NULL', [tx.tenantId, name]);
     return rows.length > 0;
   }
 

@@ -68,6 +68,10 @@ describe('row level security', () => {
     await server.database.query(`INSERT INTO usage_daily VALUES ($1, current_date - 40, $1, 'GET /', 2, 1, 1, 0, 0, '{1}')`, [tenant.tenantId]);
     // Only what a provider embeds, and takes many requests for, is kept on the way.
     await server.database.query(`INSERT INTO embedding_checkpoints SELECT tenant_id, id, 0, '\\x00', '\\x00' FROM documents WHERE tenant_id = $1`, [tenant.tenantId]);
+    // And which documents a reindex has done only while it runs.
+    const databases = await tenant.client.get('/api/v1/databases');
+    const reindex = await tenant.client.post(`/api/v1/databases/${databases.body.databases[0].id}/reindex`, {});
+    await server.database.query(`INSERT INTO reindexed_documents SELECT tenant_id, $2, id, 1 FROM documents WHERE tenant_id = $1`, [tenant.tenantId, reindex.body.id]);
     // And a counter has a history from the first hour on in which it changes again.
     await server.database.query(`INSERT INTO quota_history VALUES ($1, 'documents', date_trunc('hour', now()) - interval '1 hour', 0)`, [tenant.tenantId]);
     return tenant;

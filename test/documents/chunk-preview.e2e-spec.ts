@@ -1,4 +1,4 @@
-import { CHUNKING_STRATEGIES } from '../../src/documents/ingestion/chunking/chunking.js';
+import { CHUNKING_STRATEGIES } from '../../src/common/chunking.js';
 import { MARKDOWN_PAGE } from '../fixtures/make.js';
 import { blobsOf } from '../support/disk.js';
 import { createKey, createTenant, waitForTask, type Tenant } from '../support/factories.js';

@@ -2,8 +2,6 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-const DIMENSIONS = 3;
-
 interface Refusal {
   status: number;
   headers?: Record<string, string>;
@@ -24,11 +22,14 @@ export class EmbeddingServer {
   /** Requests whose client hung up before it had its answer. */
   abandoned = 0;
 
-  private constructor(private readonly server: Server) {}
+  private constructor(
+    private readonly server: Server,
+    private readonly dimensions: number,
+  ) {}
 
-  static async start(): Promise<EmbeddingServer> {
+  static async start({ dimensions = 3 } = {}): Promise<EmbeddingServer> {
     const server = createServer();
-    const embeddings = new EmbeddingServer(server);
+    const embeddings = new EmbeddingServer(server, dimensions);
     server.on('request', (request, response) => {
       let body = '';
       request.setEncoding('utf8').on('data', (text: string) => (body += text));
@@ -39,7 +40,7 @@ export class EmbeddingServer {
         const { input } = JSON.parse(body) as { input: string[] };
         const refusal = embeddings.nextRefusal();
         if (!refusal) embeddings.embedded.push(...input);
-        const answer = JSON.stringify(refusal ? { error: { message: 'later' } } : { data: input.map((_, index) => ({ index, embedding: Array.from({ length: DIMENSIONS }, () => 0.5) })) });
+        const answer = JSON.stringify(refusal ? { error: { message: 'later' } } : { data: input.map((_, index) => ({ index, embedding: Array.from({ length: dimensions }, () => 0.5) })) });
         embeddings.take(() => response.writeHead(refusal?.status ?? 200, { 'content-type': 'application/json', ...refusal?.headers }).end(answer));
       });
     });
@@ -47,10 +48,18 @@ export class EmbeddingServer {
     return embeddings;
   }
 
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/v1`;
+  }
+
   /** What a server needs to use it. */
   get env(): Record<string, string> {
-    const { port } = this.server.address() as AddressInfo;
-    return { EMBEDDING_PROVIDER: 'openai', EMBEDDING_URL: `http://127.0.0.1:${port}/v1`, EMBEDDING_MODEL: 'test', EMBEDDING_DIMENSIONS: String(DIMENSIONS) };
+    return { EMBEDDING_PROVIDER: 'openai', EMBEDDING_URL: this.url, EMBEDDING_MODEL: 'test', EMBEDDING_DIMENSIONS: String(this.dimensions) };
+  }
+
+  /** What a database needs to use it; the server must allow 127.0.0.1. */
+  get choice(): { embedding_provider: 'openai'; embedding_url: string; embedding_model: string; dimensions: number } {
+    return { embedding_provider: 'openai', embedding_url: this.url, embedding_model: 'test', dimensions: this.dimensions };
   }
 
   get requests(): number {

@@ -7,7 +7,7 @@ import { DOCUMENT_STATES, type DocumentState, type ProcessingError } from '../do
 import { DOCUMENT_SORTS, type DocumentSort } from '../document-list.repository.js';
 import type { DocumentSums } from '../document-statistics.repository.js';
 import type { DocumentWithCollection } from '../documents.repository.js';
-import { CHUNKING_STRATEGIES, type ChunkingStrategy } from '../ingestion/chunking/chunking.js';
+import { CHUNKING_STRATEGIES, type ChunkingStrategy } from '../../common/chunking.js';
 import type { DocumentType } from '../ingestion/media-type.js';
 import { ALL_DOCUMENT_TYPES } from '../ingestion/remote-media.js';
 

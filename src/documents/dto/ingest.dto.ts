@@ -2,7 +2,7 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsBoolean, IsIn, IsObject, IsString, IsUUID, Length, Matches, MaxLength, ValidateBy } from 'class-validator';
 import { FlagFromText, isNestedDeeperThan, MAX_DEPTH, Omittable } from '../../common/validation.js';
-import { ChunkingOptionsDto } from './chunking-options.dto.js';
+import { ChunkingOptionsDto } from '../../common/chunking-options.dto.js';
 
 /** A multipart field is text: the JSON in it is read here, and what is not JSON, or too deep, is refused by the next check. */
 function parseJson({ obj, key }: { obj: Record<string, unknown>; key: string }): unknown {

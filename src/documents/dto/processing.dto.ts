@@ -1,9 +1,10 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsString, MaxLength } from 'class-validator';
 import { Omittable } from '../../common/validation.js';
-import { CHUNKING_STRATEGIES, type Chunk, type Chunking, type ChunkingStrategy } from '../ingestion/chunking/chunking.js';
+import { CHUNKING_STRATEGIES, type ChunkingStrategy } from '../../common/chunking.js';
+import type { Chunk, Chunking } from '../ingestion/chunking/chunking.js';
 import { DOCUMENT_TYPES, type ReadableType } from '../ingestion/media-type.js';
-import { ChunkingOptionsDto } from './chunking-options.dto.js';
+import { ChunkingOptionsDto } from '../../common/chunking-options.dto.js';
 import { IsAbsoluteUrl, TEXT_TYPES } from './ingest.dto.js';
 
 const TYPES = Object.keys(DOCUMENT_TYPES) as ReadableType[];

@@ -1,7 +1,7 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsInt, Max, Min } from 'class-validator';
 import { Omittable } from '../../common/validation.js';
-import { CHUNKING_STRATEGIES, type ChunkingStrategy } from '../ingestion/chunking/chunking.js';
+import { CHUNKING_STRATEGIES, type ChunkingStrategy } from '../../common/chunking.js';
 
 /** How the next version is cut; what is not named stays as it is. */
 export class ReprocessDto {

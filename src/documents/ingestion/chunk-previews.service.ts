@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import pLimit from 'p-limit';
 import type { Principal } from '../../common/principal.js';
-import { Embedder } from '../../embeddings/embedder.js';
+import { Embedders } from '../../embeddings/embedders.js';
 import { TenantConfigurationService } from '../../tenancy/tenant-configuration.service.js';
 import { FileRefused, ProcessingBusy } from '../documents.errors.js';
 import { ChunkPreviewDto, type PreviewChunksDto } from '../dto/processing.dto.js';
@@ -40,7 +40,7 @@ export class ChunkPreviews {
 
   constructor(
     private readonly configuration: TenantConfigurationService,
-    private readonly embedder: Embedder,
+    private readonly embedders: Embedders,
   ) {}
 
   /** @throws InvalidChunking, FileRefused for what ingestion would refuse or fail, ProcessingBusy */
@@ -51,7 +51,7 @@ export class ChunkPreviews {
   }
 
   private async cut(dto: PreviewChunksDto, chunking: Chunking): Promise<ChunkPreviewDto> {
-    const chunks = await cutInTurns(await read(dto), { ...chunking, maxTokens: this.embedder.maxInputTokens });
+    const chunks = await cutInTurns(await read(dto), { ...chunking, maxTokens: this.embedders.standard.maxInputTokens });
     return ChunkPreviewDto.from(chunks, chunking);
   }
 }

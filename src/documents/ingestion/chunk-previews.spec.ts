@@ -1,12 +1,12 @@
 import type { Principal } from '../../common/principal.js';
-import type { Embedder } from '../../embeddings/embedder.js';
+import type { Embedders } from '../../embeddings/embedders.js';
 import type { TenantConfigurationService } from '../../tenancy/tenant-configuration.service.js';
 import { ProcessingBusy } from '../documents.errors.js';
 import { ChunkPreviews } from './chunk-previews.service.js';
 
 it('a flood of previews is refused beyond those that may wait, and the next one is taken again', async () => {
   const settings = { chunkSize: 200, chunkOverlap: 20 };
-  const previews = new ChunkPreviews({ forIngestion: () => Promise.resolve(settings) } as unknown as TenantConfigurationService, { maxInputTokens: 8191 } as Embedder);
+  const previews = new ChunkPreviews({ forIngestion: () => Promise.resolve(settings) } as unknown as TenantConfigurationService, { standard: { maxInputTokens: 8191 } } as Embedders);
   const preview = () => previews.preview({} as Principal, { content: 'A text.', content_type: 'text/plain' });
   const answers = await Promise.allSettled(Array.from({ length: 80 }, preview));
   const refused = answers.filter((answer) => answer.status === 'rejected');

@@ -1,18 +1,25 @@
 import { Injectable } from '@nestjs/common';
+import type { ChunkingOptionsDto } from '../../common/chunking-options.dto.js';
 import type { Principal } from '../../common/principal.js';
 import { DatabaseNotFound } from '../../databases/databases.errors.js';
 import type { JobPriority } from '../../jobs/job.entity.js';
 import { JobsService } from '../../jobs/jobs.service.js';
 import { violates } from '../../persistence/postgres-errors.js';
 import { Transactions, type TenantTx } from '../../persistence/transactions.js';
+import type { IngestionSettings } from '../../tenancy/tenant-configuration.service.js';
 import { DocumentChanged } from '../documents.errors.js';
 import { DocumentRevisions, type RevisionFacts } from '../versions/document-revisions.js';
 import { ReplacementTargets, type ReplacementRequest } from '../versions/replacement-targets.js';
 import { IngestHandler } from './ingest.handler.js';
+import type { Chunking } from './chunking/chunking.js';
+import { chunkingOf } from './chunking/requested-chunking.js';
 import { remoteTypeOf } from './remote-media.js';
 
+/** Where a file goes, and how it is cut there. */
+type EntryRequest = ReplacementRequest & ChunkingOptionsDto;
+
 /** A file in its lasting place, and what is to become of it. */
-export interface Upload extends RevisionFacts {
+export interface Upload extends Omit<RevisionFacts, keyof Chunking> {
   /** Of the document it replaces, or of a new one. */
   documentId: string;
   jobId: string;
@@ -47,24 +54,25 @@ export class DocumentEntries {
   }
 
   /**
-   * @throws DatabaseNotFound, DocumentNotFound, DuplicateDocument, IllegalTransition, QuotaExceeded; DocumentChanged when another document is to
+   * @throws DatabaseNotFound, InvalidChunking, DocumentNotFound, DuplicateDocument, IllegalTransition, QuotaExceeded; DocumentChanged when another document is to
    * be replaced than the one the file was kept for. Nothing is entered then.
    */
-  async enter(principal: Principal, request: ReplacementRequest, upload: Upload): Promise<void> {
+  async enter(principal: Principal, settings: IngestionSettings, request: EntryRequest, upload: Upload): Promise<void> {
     try {
-      await this.transactions.forTenant(principal.tenantId, (tx) => this.enterIn(tx, principal, request, upload));
+      await this.transactions.forTenant(principal.tenantId, (tx) => this.enterIn(tx, principal, settings, request, upload));
     } catch (error) {
       // The database was deleted while the file arrived.
       throw violates(error, 'documents_database') ? new DatabaseNotFound() : error;
     }
   }
 
-  private async enterIn(tx: TenantTx, principal: Principal, request: ReplacementRequest, upload: Upload): Promise<void> {
-    const { jobId, documentId, isReplacement, priority, ...facts } = upload;
+  private async enterIn(tx: TenantTx, principal: Principal, settings: IngestionSettings, request: EntryRequest, upload: Upload): Promise<void> {
+    const { jobId, documentId, isReplacement, priority, ...sent } = upload;
     const { userId } = principal;
-    const { database, replaced } = await this.targets.findForUpdate(tx, principal, request, facts.name);
+    const { database, replaced } = await this.targets.findForUpdate(tx, principal, request, sent.name);
+    const facts = { ...sent, ...chunkingOf(request, settings, database) };
     await this.jobs.enqueue(tx, this.handler, { id: jobId, userId, documentId }, { priority, remoteType: remoteTypeOf(facts.type) });
-    if (replaced) await this.revisions.begin(tx, replaced.id, database.collectionName, jobId, () => facts);
+    if (replaced) await this.revisions.begin(tx, replaced.id, jobId, () => facts);
     else if (!isReplacement) await this.revisions.create(tx, { ...facts, id: documentId, jobId, userId, databaseId: database.id, metadata: facts.metadata ?? {} });
     // Told last: what is worked on says so first.
     if (isReplacement !== (replaced !== null) || (replaced && replaced.id !== documentId)) throw new DocumentChanged();

@@ -40,8 +40,8 @@ export class IngestBatches {
 
   /** @throws DatabaseNotFound, EmbeddingModelChanged, InvalidChunking, before anything is taken in; the reason of `signal` */
   async ingest(principal: Principal, settings: IngestionSettings, dto: IngestBatchDto, { signal, problemOf }: Caller): Promise<BatchAcceptedDto> {
-    chunkingOf(dto, settings);
     const database = await this.transactions.forTenant(principal.tenantId, (tx) => this.databases.resolve(tx, principal, dto));
+    chunkingOf(dto, settings, database);
     const options = { ...dto, database_id: database.id };
     const outOfTime = new AbortController();
     const timer = setTimeout(() => outOfTime.abort(new BatchOutOfTime(FETCHING_MS / 1000)), FETCHING_MS);

@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { EmbeddingModelChanged } from '../../databases/databases.errors.js';
+import { DatabaseCollections } from '../../databases/database-collections.service.js';
+import { CollectionReplaced, EmbeddingModelChanged } from '../../databases/databases.errors.js';
 import { pointId } from '../../databases/vector-stores/point-id.js';
-import { VectorStore, type VectorPoint, type VersionScope } from '../../databases/vector-stores/vector-store.js';
+import { VectorStoreUnavailable } from '../../databases/vector-stores/vector-store.errors.js';
+import type { VectorPoint, VersionScope } from '../../databases/vector-stores/vector-store.js';
 import { EmbeddingFailed } from '../../embeddings/embedder.js';
 import type { JobHandler, JobLease, JobRun } from '../../jobs/job-handler.js';
 import type { JobError } from '../../jobs/job.entity.js';
@@ -21,10 +23,15 @@ import { ExtractionFailed } from './extraction-failed.js';
 import { isReadableType, type ReadableType } from './media-type.js';
 import { IngestionsService, type IngestionSubject } from './ingestions.service.js';
 
+/** A server that restarts is back by then; the job waits without using up an attempt. */
+const STORE_AWAY_SECONDS = 15;
+
 /** Errors of the stages as reasons the document's owner can read; whatever is not known is worth another attempt. */
 function asJobFailure(error: unknown): unknown {
   if (error instanceof ExtractionFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error });
   if (error instanceof EmbeddingFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error, retryAfterSeconds: error.retryAfterSeconds });
+  if (error instanceof VectorStoreUnavailable) return new JobFailure(error.code, error.message, false, { cause: error, retryAfterSeconds: STORE_AWAY_SECONDS });
+  if (error instanceof CollectionReplaced) return new JobFailure(error.code, error.message, false, { cause: error, retryAfterSeconds: 1 });
   if (error instanceof QuotaExceeded || error instanceof EmbeddingModelChanged) return new JobFailure(error.code, error.message, true, { cause: error });
   return error;
 }
@@ -40,7 +47,7 @@ export class IngestHandler implements JobHandler {
     private readonly blobs: BlobStore,
     private readonly extraction: Extraction,
     private readonly embedding: DocumentEmbedding,
-    private readonly store: VectorStore,
+    private readonly collections: DatabaseCollections,
     private readonly purge: PurgeHandler,
   ) {}
 
@@ -56,8 +63,8 @@ export class IngestHandler implements JobHandler {
 
   /** The version may have ended while we worked on it, and its document been deleted, perhaps with its whole tenant: what we stored since then must go again. */
   private async clear({ tenantId, documentId }: JobLease, { revision, database }: IngestionSubject, error: unknown): Promise<void> {
-    await this.purge.clear({ tenantId, documentId }, database.collectionName, revision.version);
-    if (error instanceof LeaseLost) await this.ingestions.dropUnlessUsed(tenantId, database.collectionName);
+    await this.purge.clear({ tenantId, documentId }, database.id, revision.version);
+    if (error instanceof LeaseLost) await this.collections.dropUnlessUsed(database);
   }
 
   private async start(lease: JobLease): Promise<IngestionSubject> {
@@ -88,23 +95,25 @@ export class IngestHandler implements JobHandler {
     const { key, type } = readableOf(revision);
     const extracted = await this.extraction.extract(this.blobs.pathOf(key), { fileName, type, owner: tenantId, mainContentOnly: sourceUrl !== null }, run.signal);
     await run.report(30, 'chunking');
-    const chunks = await this.cut(extracted, subject, run.signal);
+    const embedder = await this.embedding.of(database);
+    const chunks = await this.cut(extracted, subject, embedder.maxInputTokens, run.signal);
     await this.ingestions.reserve(run.lease, subject, chunks.length);
     const texts = chunks.map(({ text }) => text);
-    const vectors = await this.embedding.embed(texts, run, (done) => run.report(40 + 50 * done, 'embedding'));
+    const vectors = await this.embedding.embed(embedder, texts, run, (done) => run.report(40 + 50 * done, 'embedding'));
     await run.report(90, 'storing');
     await this.blobs.write(textKey(tenantId, documentId, revision.version), extracted.text);
-    await this.store.ensureCollection(database.collectionName, { dimensions: database.dimensions });
+    const collection = await this.collections.of(database);
+    await collection.ensure();
     // What comes next cannot be stopped half-way.
     run.signal.throwIfAborted();
     const scope = { tenantId, documentId, version: revision.version };
-    await this.store.replaceDocument(database.collectionName, scope, toPoints(scope, chunks, vectors));
+    await collection.replaceDocument(scope, toPoints(scope, chunks, vectors));
     await this.ingestions.complete(run.lease, { ...subject, revision: { ...revision, title: titleOf(revision, extracted) } }, chunks);
   }
 
-  private async cut(extracted: ExtractedDocument, { documentId, revision }: IngestionSubject, signal: AbortSignal): Promise<IdentifiedChunk[]> {
+  private async cut(extracted: ExtractedDocument, { documentId, revision }: IngestionSubject, maxTokens: number, signal: AbortSignal): Promise<IdentifiedChunk[]> {
     const { version, chunkSize, chunkOverlap, chunkingStrategy } = revision;
-    const chunks = await cutInTurns(extracted, { chunkSize, chunkOverlap, chunkingStrategy, maxTokens: this.embedding.maxInputTokens }, signal);
+    const chunks = await cutInTurns(extracted, { chunkSize, chunkOverlap, chunkingStrategy, maxTokens }, signal);
     return chunks.map((chunk) => ({ ...chunk, id: pointId(documentId, version, chunk.index) }));
   }
 }

@@ -49,18 +49,15 @@ export class IngestionsService {
     });
   }
 
-  /** Everything a reader will see changes in this one transaction. @throws LeaseLost, QuotaExceeded */
+  /** Everything a reader will see changes in this one transaction. @throws LeaseLost, QuotaExceeded, CollectionReplaced */
   complete(lease: JobLease, { documentId, revision, database }: IngestionSubject, chunks: readonly IdentifiedChunk[]): Promise<void> {
     return this.transactions.forTenant(lease.tenantId, async (tx) => {
       const result = { document_id: documentId, version: revision.version, chunks: chunks.length };
       await this.jobs.finish(tx, lease, `${chunks.length} chunks ingested`, result);
-      await this.steps.complete(tx, await this.hold(tx, lease, revision), revision, database.collectionName, chunks);
+      const document = await this.hold(tx, lease, revision);
+      await this.databases.requireGeneration(tx, database);
+      await this.steps.complete(tx, document, revision, chunks);
     });
-  }
-
-  /** For the collection of a database that may have been deleted while it was written to. */
-  async dropUnlessUsed(tenantId: string, collection: string): Promise<void> {
-    await this.databases.dropUnlessUsed(tenantId, collection);
   }
 
   /** An attempt that is made again later begins without a reservation: nobody knows when that will be. */
@@ -75,15 +72,13 @@ export class IngestionsService {
    */
   async retry(tx: TenantTx, lease: JobLease): Promise<void> {
     const document = await this.steps.find(tx, lease.documentId);
-    const database = document && (await this.databases.findById(tx, document.databaseId));
-    if (!document || !database || document.state !== 'FAILED' || document.jobId !== lease.id) throw new JobOutdated();
-    await this.revisions.begin(tx, document.id, database.collectionName, lease.id, (current) => sameFile(current, {}));
+    if (document?.state !== 'FAILED' || document.jobId !== lease.id) throw new JobOutdated();
+    await this.revisions.begin(tx, document.id, lease.id, (current) => sameFile(current, {}));
   }
 
   async giveUp(tx: TenantTx, lease: JobLease, error: JobError, stage: string): Promise<void> {
     const document = await this.steps.hold(tx, lease);
-    const database = document && (await this.databases.findById(tx, document.databaseId));
-    if (document && database) await this.steps.fail(tx, document, database.collectionName, { code: error.code, message: error.message, stage });
+    if (document) await this.steps.fail(tx, document, { code: error.code, message: error.message, stage });
   }
 
   /** While the document is worked on, its last version is the one being made. */

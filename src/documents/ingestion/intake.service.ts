@@ -9,7 +9,6 @@ import { FileRefused, FileTypeNotAllowed } from '../documents.errors.js';
 import { AcceptedDto, type IngestFileDto, type IngestTextDto } from '../dto/ingest.dto.js';
 import { BlobStore, type StagedBlob } from '../storage/blob-store.js';
 import { firstOriginalKey, laterOriginalKey } from '../versions/blob-keys.js';
-import { chunkingOf } from './chunking/requested-chunking.js';
 import { DocumentEntries } from './document-entries.js';
 import { ExtractionFailed } from './extraction-failed.js';
 import { displayName } from './file-name.js';
@@ -81,7 +80,6 @@ export class IntakeService {
     const jobId = uuidv7();
     let kept: string | null = null;
     try {
-      const chunking = chunkingOf(dto, settings);
       const { type, mediaType, extension } = await typeOf(file, settings);
       const name = displayName(file.declared.fileName, `document.${extension}`);
       const replaced = dto.replace_existing ? await this.entries.findReplaced(principal, dto, name) : null;
@@ -89,7 +87,7 @@ export class IntakeService {
       const blobKey = replaced === null ? firstOriginalKey(tenantId, documentId) : laterOriginalKey(tenantId, documentId, jobId);
       kept = blobKey;
       await this.blobs.keep(file.blob, blobKey);
-      await this.entries.enter(principal, dto, {
+      await this.entries.enter(principal, settings, dto, {
         documentId,
         jobId,
         isReplacement: replaced !== null,
@@ -98,7 +96,6 @@ export class IntakeService {
         name,
         type,
         mediaType,
-        ...chunking,
         sizeBytes: file.blob.sizeBytes,
         contentChecksum: file.blob.sha256,
         blobKey,

@@ -4,6 +4,7 @@ import type { Principal } from '../../common/principal.js';
 import { DatabasesService } from '../../databases/databases.service.js';
 import { JobsService } from '../../jobs/jobs.service.js';
 import { Transactions, type TenantTx } from '../../persistence/transactions.js';
+import type { DocumentEntity } from '../document.entity.js';
 import { DocumentChanged, DocumentNotFound } from '../documents.errors.js';
 import { DocumentsRepository, type DocumentWithCollection } from '../documents.repository.js';
 import { DocumentDto } from '../dto/document.dto.js';
@@ -31,11 +32,11 @@ export class DocumentLife {
   /** @throws DocumentNotFound, IllegalTransition, InvalidChunking, EmbeddingModelChanged, DuplicateDocument, QuotaExceeded */
   reprocess(principal: Principal, id: string, dto: ReprocessDto): Promise<AcceptedDto> {
     return this.transactions.forTenant(principal.tenantId, async (tx) => {
-      const { document, collectionName } = await this.find(tx, principal, id);
+      const { document } = await this.find(tx, principal, id);
       await this.databases.resolve(tx, principal, { database_id: document.databaseId });
       const jobId = uuidv7();
       await this.jobs.enqueue(tx, this.handler, { id: jobId, userId: principal.userId, documentId: document.id }, { priority: 'low', remoteType: remoteTypeOf(document.type) });
-      const { sizeBytes, type } = await this.revisions.begin(tx, document.id, collectionName, jobId, (current) => sameFile(current, dto));
+      const { sizeBytes, type } = await this.revisions.begin(tx, document.id, jobId, (current) => sameFile(current, dto));
       // A file of another type was served in between: who has to read it has changed.
       if (type !== document.type) throw new DocumentChanged();
       return AcceptedDto.from(jobId, document.id, sizeBytes);
@@ -53,10 +54,23 @@ export class DocumentLife {
   }
 
   /** Gone for every reader at once, an ingest in flight included; the rest follows in the background. @throws DocumentNotFound */
-  async remove(principal: Principal, id: string): Promise<void> {
+  remove(principal: Principal, id: string): Promise<void> {
+    return this.removeFound(principal.tenantId, async (tx) => (await this.find(tx, principal, id)).document);
+  }
+
+  /** With its whole database; one that is gone already is fine. */
+  async removeWithDatabase(tenantId: string, id: string): Promise<void> {
+    try {
+      await this.removeFound(tenantId, (tx) => this.documents.findById(tx, id));
+    } catch (error) {
+      if (!(error instanceof DocumentNotFound)) throw error;
+    }
+  }
+
+  private async removeFound(tenantId: string, find: (tx: TenantTx) => Promise<DocumentEntity | null>): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.transactions.forTenant(principal.tenantId, (tx) => this.removeIn(tx, principal, id));
+        await this.transactions.forTenant(tenantId, (tx) => this.removeIn(tx, find));
         return;
       } catch (error) {
         if (!(error instanceof DocumentChanged) || attempt === REMOVAL_ATTEMPTS) throw error;
@@ -64,11 +78,12 @@ export class DocumentLife {
     }
   }
 
-  private async removeIn(tx: TenantTx, principal: Principal, id: string): Promise<void> {
-    const found = await this.find(tx, principal, id);
+  private async removeIn(tx: TenantTx, find: (tx: TenantTx) => Promise<DocumentEntity | null>): Promise<void> {
+    const document = await find(tx);
+    if (!document) throw new DocumentNotFound();
     // The job's row before the document's, as a job that ends takes them: the other way round both would wait for each other.
-    await this.jobs.cancelOfDocument(tx, id);
-    await this.revisions.remove(tx, found);
+    await this.jobs.cancelOfDocument(tx, document.id);
+    await this.revisions.remove(tx, document);
   }
 
   private change(principal: Principal, id: string, work: (tx: TenantTx) => Promise<void>): Promise<DocumentDto> {

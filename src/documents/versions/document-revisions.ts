@@ -3,7 +3,7 @@ import type { TenantTx } from '../../persistence/transactions.js';
 import { DocumentCharges } from '../document-charges.js';
 import type { DocumentCharge, DocumentEntity, DocumentRevision } from '../document.entity.js';
 import { DocumentChanged, DocumentNotFound, IllegalTransition, InvalidChunking } from '../documents.errors.js';
-import { DocumentsRepository, type DocumentWithCollection, type NewDocument } from '../documents.repository.js';
+import { DocumentsRepository, type NewDocument } from '../documents.repository.js';
 import type { ReprocessDto } from '../dto/reprocess.dto.js';
 import { PurgeHandler } from '../purge.handler.js';
 import { DocumentContentsRepository } from './document-contents.repository.js';
@@ -44,7 +44,7 @@ export class DocumentRevisions {
    * @param factsFor what the version is made of, told of the document as it is under the lock
    * @throws DocumentNotFound, IllegalTransition, DuplicateDocument, QuotaExceeded; nothing has begun then
    */
-  async begin(tx: TenantTx, documentId: string, collection: string, jobId: string, factsFor: (document: DocumentEntity) => RevisionFacts): Promise<DocumentEntity> {
+  async begin(tx: TenantTx, documentId: string, jobId: string, factsFor: (document: DocumentEntity) => RevisionFacts): Promise<DocumentEntity> {
     const document = await this.lock(tx, documentId, 'reprocess');
     const wanted = factsFor(document);
     const isSameFile = wanted.contentChecksum === document.contentChecksum;
@@ -54,7 +54,7 @@ export class DocumentRevisions {
     await this.contents.claim(tx, document.databaseId, facts.contentChecksum, documentId);
     // The file of a document that failed is not read by anybody: it goes as soon as another is there.
     const superfluous = isSameFile ? wanted.blobKey : document.state === 'FAILED' ? document.blobKey : facts.blobKey;
-    if (superfluous !== facts.blobKey) await this.purge.schedule(tx, documentId, collection, { blobKey: superfluous });
+    if (superfluous !== facts.blobKey) await this.purge.schedule(tx, document, { blobKey: superfluous });
     await this.charges.settle(tx, document, { ...document, ...patch });
     return document;
   }
@@ -85,12 +85,12 @@ export class DocumentRevisions {
    * @param seen as it was before its jobs were cancelled, which comes before this since a job that ends locks itself first
    * @throws DocumentNotFound; DocumentChanged when work began in between, whose job was not cancelled
    */
-  async remove(tx: TenantTx, { document: seen, collectionName }: DocumentWithCollection): Promise<void> {
+  async remove(tx: TenantTx, seen: DocumentEntity): Promise<void> {
     const document = await this.lock(tx, seen.id, 'delete');
     if (document.lastVersion !== seen.lastVersion) throw new DocumentChanged();
     await this.documents.update(tx, seen.id, { state: 'DELETED', reservedPoints: 0 });
     await this.contents.keepOnly(tx, seen.id, []);
-    await this.purge.schedule(tx, seen.id, collectionName);
+    await this.purge.schedule(tx, document);
     await this.charges.settle(tx, document, { ...document, reservedPoints: 0 });
   }
 

@@ -41,23 +41,23 @@ export class RevisionSteps {
   }
 
   /** Everything that readers see changes here; what they saw until now is removed later. @throws QuotaExceeded */
-  async complete(tx: TenantTx, document: DocumentEntity, revision: DocumentRevision, collection: string, chunks: readonly IdentifiedChunk[]): Promise<void> {
+  async complete(tx: TenantTx, document: DocumentEntity, revision: DocumentRevision, chunks: readonly IdentifiedChunk[]): Promise<void> {
     const patch = completed(document, revision, chunks.length);
     await this.documents.update(tx, document.id, patch);
     await this.chunks.replace(tx, document.id, revision.version, chunks);
     await this.contents.keepOnly(tx, document.id, [revision.contentChecksum]);
-    if (document.next) await this.purge.schedule(tx, document.id, collection, leftBy(revisionOf({ ...document, next: null }), revision.blobKey));
+    if (document.next) await this.purge.schedule(tx, document, leftBy(revisionOf({ ...document, next: null }), revision.blobKey));
     await this.charges.settle(tx, document, { ...document, ...patch });
   }
 
   /** Nothing comes of the version: what is served stays, and a document that was never whole has failed. */
-  async fail(tx: TenantTx, document: DocumentEntity, collection: string, error: ProcessingError): Promise<void> {
+  async fail(tx: TenantTx, document: DocumentEntity, error: ProcessingError): Promise<void> {
     const patch = failed(document, error);
     const revision = revisionOf(document);
     await this.documents.update(tx, document.id, patch);
     await this.contents.keepOnly(tx, document.id, document.next ? [document.contentChecksum] : []);
-    await this.purge.schedule(tx, document.id, collection, leftBy(revision, document.blobKey));
-    if (!document.next) await this.purge.scheduleExpiry(tx, document.id, collection, revision.version);
+    await this.purge.schedule(tx, document, leftBy(revision, document.blobKey));
+    if (!document.next) await this.purge.scheduleExpiry(tx, document, revision.version);
     await this.charges.settle(tx, document, { ...document, ...patch });
   }
 

@@ -18,6 +18,7 @@ import { JobControl1764000000017 } from './1764000000017-job-control.js';
 import { IngestBatches1764000000018 } from './1764000000018-ingest-batches.js';
 import { RemoteWorkers1764000000019 } from './1764000000019-remote-workers.js';
 import { DocumentOrders1764000000020 } from './1764000000020-document-orders.js';
+import { VectorServers1764000000021 } from './1764000000021-vector-servers.js';
 
 /** In the order they run. Never edit one that was released: add another. */
 export const MIGRATIONS = [
@@ -41,4 +42,5 @@ export const MIGRATIONS = [
   IngestBatches1764000000018,
   RemoteWorkers1764000000019,
   DocumentOrders1764000000020,
+  VectorServers1764000000021,
 ];

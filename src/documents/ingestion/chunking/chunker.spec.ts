@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import type { ExtractedDocument, ExtractedPage } from '../extracted-document.js';
 import { markdownHeadings } from '../extractors/markdown-headings.js';
 import { chunk, chunks as cut } from './chunker.js';
-import { CHUNKING_STRATEGIES, type Chunk, type ChunkingStrategy, type ChunkOptions } from './chunking.js';
+import { CHUNKING_STRATEGIES, type ChunkingStrategy } from '../../../common/chunking.js';
+import type { Chunk, ChunkOptions } from './chunking.js';
 
 const DEFAULTS: ChunkOptions = { chunkSize: 2000, chunkOverlap: 200, chunkingStrategy: 'recursive', maxTokens: 8191 };
 

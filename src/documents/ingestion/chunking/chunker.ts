@@ -1,7 +1,8 @@
 import type { ExtractedDocument } from '../extracted-document.js';
 import { countTokens } from '../token-count.js';
 import { ChunkSource, type Strategy } from './chunk-source.js';
-import type { Chunk, ChunkingStrategy, ChunkOptions } from './chunking.js';
+import type { ChunkingStrategy } from '../../../common/chunking.js';
+import type { Chunk, ChunkOptions } from './chunking.js';
 import { cutByHeadings } from './heading.strategy.js';
 import { cutByPages } from './page.strategy.js';
 import { cutRecursively } from './recursive.strategy.js';

@@ -1,6 +1,4 @@
-/** What a document is cut by; the docblock of each strategy's file says what it promises. */
-export const CHUNKING_STRATEGIES = ['recursive', 'sentence', 'page', 'heading'] as const;
-export type ChunkingStrategy = (typeof CHUNKING_STRATEGIES)[number];
+import type { ChunkingStrategy } from '../../../common/chunking.js';
 
 /** How somebody wants a document to be cut. */
 export interface Chunking {

@@ -1,11 +1,11 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsInt, Max, Min } from 'class-validator';
-import { NumberFromText, Omittable } from '../../common/validation.js';
-import { CHUNKING_STRATEGIES, type ChunkingStrategy } from '../ingestion/chunking/chunking.js';
+import { NumberFromText, Omittable } from './validation.js';
+import { CHUNKING_STRATEGIES, type ChunkingStrategy } from './chunking.js';
 
-/** How a document is cut. */
+/** How documents are cut. */
 export class ChunkingOptionsDto {
-  /** Characters in a chunk, at most. Default: the tenant's `default_chunk_size`. */
+  /** Characters in a chunk, at most. Default: the database's, or else the tenant's `default_chunk_size`. */
   @ApiPropertyOptional({ minimum: 100, maximum: 16_000, example: 2000 })
   @Omittable()
   @NumberFromText()
@@ -14,7 +14,7 @@ export class ChunkingOptionsDto {
   @Max(16_000)
   chunk_size?: number;
 
-  /** Characters that neighbouring chunks share, at most. Default: the tenant's `default_chunk_overlap`. */
+  /** Characters that neighbouring chunks share, at most. Default: the database's, or else the tenant's `default_chunk_overlap`. */
   @ApiPropertyOptional({ minimum: 0, maximum: 4000, example: 200 })
   @Omittable()
   @NumberFromText()

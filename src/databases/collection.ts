@@ -1,0 +1,53 @@
+import { AppError } from '../common/errors.js';
+import { VectorStoreUnavailable } from './vector-stores/vector-store.errors.js';
+import type { Capacities, CollectionOptions, DocumentScope, VectorHit, VectorPoint, VectorQuery, VectorStore, VersionRange, VersionScope } from './vector-stores/vector-store.js';
+
+/**
+ * The collection that holds a database's vectors, on whichever server that is. Each method is the port's, and throws VectorStoreUnavailable besides,
+ * when it failed and the server does not answer.
+ */
+export class Collection {
+  constructor(
+    private readonly store: VectorStore,
+    /** What the server calls it. */
+    readonly name: string,
+    private readonly options: CollectionOptions,
+  ) {}
+
+  get capacities(): Capacities {
+    return this.store.capacities;
+  }
+
+  ensure(): Promise<void> {
+    return this.guard(() => this.store.ensureCollection(this.name, this.options));
+  }
+
+  replaceDocument(version: VersionScope, points: readonly VectorPoint[]): Promise<void> {
+    return this.guard(() => this.store.replaceDocument(this.name, version, points));
+  }
+
+  deleteDocument(document: DocumentScope, versions?: VersionRange): Promise<void> {
+    return this.guard(() => this.store.deleteDocument(this.name, document, versions));
+  }
+
+  search(query: VectorQuery): Promise<VectorHit[]> {
+    return this.guard(() => this.store.search(this.name, query));
+  }
+
+  count(tenantId: string): Promise<number> {
+    return this.guard(() => this.store.count(this.name, tenantId));
+  }
+
+  /** Tells a store that is away from one that failed at something. */
+  private async guard<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof AppError) throw error;
+      await this.store.ping().catch((away: unknown) => {
+        throw new VectorStoreUnavailable(away);
+      });
+      throw error;
+    }
+  }
+}

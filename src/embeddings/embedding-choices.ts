@@ -1,0 +1,61 @@
+import { ValidationFailed } from '../common/request-errors.js';
+import type { Outbound } from '../outbound/outbound.js';
+import { DIMENSIONS_OF, OPENAI_URL } from './embedder.factory.js';
+import type { Embedder, EmbeddingProvider } from './embedder.js';
+import { HashEmbedder } from './hash.embedder.js';
+
+/** What a tenant asks for; what is not named follows from the rest. */
+export interface WantedEmbedding {
+  /** Left out, it is the model of the installation. */
+  provider?: EmbeddingProvider;
+  model?: string;
+  dimensions?: number;
+  url?: string;
+}
+
+export interface ChosenEmbedding {
+  provider: EmbeddingProvider | null;
+  model: string;
+  dimensions: number;
+  url: string | null;
+}
+
+function refuse(field: 'embedding_provider' | 'embedding_model' | 'dimensions' | 'embedding_url', message: string): never {
+  throw new ValidationFailed([{ field, message: `${field} ${message}` }]);
+}
+
+/** A model that is what it is: naming it is fine, naming another is not. */
+function fixed(provider: EmbeddingProvider | null, { model, dimensions }: Pick<Embedder, 'model' | 'dimensions'>, wanted: WantedEmbedding): ChosenEmbedding {
+  const what = provider === null ? 'the model of this installation; name an embedding_provider for another' : `the model of "${provider}"`;
+  if (wanted.url !== undefined) refuse('embedding_url', 'belongs to embedding_provider "openai" only');
+  if (wanted.model !== undefined && wanted.model !== model) refuse('embedding_model', `must be "${model}", ${what}`);
+  if (wanted.dimensions !== undefined && wanted.dimensions !== dimensions) refuse('dimensions', `must be ${dimensions}, those of "${model}"`);
+  return { provider, model, dimensions, url: null };
+}
+
+/** @throws ValidationFailed; UrlNotAllowed */
+async function ofEndpoint(wanted: WantedEmbedding, outbound: Outbound): Promise<ChosenEmbedding> {
+  const url = wanted.url ?? OPENAI_URL;
+  const model = wanted.model ?? (url === OPENAI_URL ? 'text-embedding-3-small' : refuse('embedding_model', 'is needed for an endpoint of your own'));
+  const known = DIMENSIONS_OF[model];
+  const dimensions = wanted.dimensions ?? known ?? refuse('dimensions', `is needed for the model "${model}"`);
+  // Only this family can shorten its vectors.
+  if (known !== undefined && (model.startsWith('text-embedding-3') ? dimensions > known : dimensions !== known)) refuse('dimensions', `must be ${known} for the model "${model}"`);
+  if (!URL.canParse(url)) refuse('embedding_url', 'must be an http or https address, such as https://api.openai.com/v1');
+  await outbound.assertAllowed(url);
+  return { provider: 'openai', model, dimensions, url };
+}
+
+/** @throws ValidationFailed for what does not fit together; UrlNotAllowed */
+export async function chooseEmbedding(wanted: WantedEmbedding, standard: Embedder, outbound: Outbound): Promise<ChosenEmbedding> {
+  switch (wanted.provider) {
+    case undefined:
+      return fixed(null, standard, wanted);
+    case 'hash':
+      return fixed('hash', new HashEmbedder(), wanted);
+    case 'openai':
+      return ofEndpoint(wanted, outbound);
+    case 'onnx':
+      return refuse('embedding_provider', '"onnx" is not set up on this server');
+  }
+}
