@@ -138,11 +138,11 @@ export class ChromaStore extends VectorStore {
     return collection ? (await this.idsOf(collection, { tenant_id: tenantId })).length : 0;
   }
 
-  override async ping(): Promise<{ latencyMs: number }> {
+  override async ping(): Promise<{ latencyMs: number; version: string }> {
     const start = performance.now();
-    this.maxBatch = undefined;
-    await this.batchSize();
-    return { latencyMs: performance.now() - start };
+    const { version, maxBatch } = await this.http.check();
+    this.maxBatch = maxBatch;
+    return { latencyMs: performance.now() - start, version };
   }
 
   override async close(): Promise<void> {

@@ -7,6 +7,7 @@ import {
 import type { Collection, Filter } from './pgvector.sql.js';
 import { fuse, inOrder } from './ranking.js';
 import { VectorServerFailure } from './remote-failure.js';
+import { requireVersion } from './server-version.js';
 import { checkCollectionName, checkCollectionPrefix, checkPoints, checkVector, checkVersions } from './vector-checks.js';
 import { CollectionMissing, VectorDimensionMismatch, VectorDistanceMismatch } from './vector-store.errors.js';
 import { DISTANCES, VectorStore } from './vector-store.js';
@@ -19,7 +20,7 @@ export interface PgVectorOptions extends PostgresServer {
 }
 
 /** The first with iterative scans, without which a filter leaves too few of what the index yields. */
-const OLDEST_VERSION = [0, 8];
+const OLDEST = [0, 8] as const;
 const POINTS_PER_INSERT = 200;
 /** Vectors that are measured one by one rather than looked for in the index: exact, and as fast. */
 const MEASURED_ROWS = 10_000;
@@ -27,6 +28,12 @@ const MEASURED_ROWS = 10_000;
 const MAX_QUERY_WORDS = 64;
 /** A word that so many chunks hold adds to the score of others, and selects none while there is a rarer one. */
 const COMMON_WORD = 10_000;
+
+interface Extension {
+  version: string;
+  /** Which holds its types and operators. */
+  schema: string;
+}
 
 interface Row {
   id: string;
@@ -49,7 +56,7 @@ const SIMILARITY: Record<Distance, (distance: number) => number> = {
 export class PgVectorStore extends VectorStore {
   /** HNSW serves up to 4,000 dimensions, above 2,000 in half precision; beyond, every vector of a tenant is measured. */
   override readonly capacities: Capacities = { keyword: true, maxDimensions: 16_000, distances: DISTANCES };
-  private extensionSchema: Promise<string> | undefined;
+  private extension: Promise<Extension> | undefined;
 
   private constructor(
     private readonly connections: SqlConnections,
@@ -148,11 +155,15 @@ export class PgVectorStore extends VectorStore {
     });
   }
 
-  override async ping(): Promise<{ latencyMs: number }> {
+  /** @returns the version of the extension */
+  override async ping(): Promise<{ latencyMs: number; version: string }> {
     const start = performance.now();
-    this.extensionSchema = undefined;
-    await this.inTransaction('', (sql) => this.ensureSchema(sql));
-    return { latencyMs: performance.now() - start };
+    this.extension = undefined;
+    const version = await this.inTransaction('', async (sql, extension) => {
+      await this.ensureSchema(sql);
+      return extension.version;
+    });
+    return { latencyMs: performance.now() - start, version };
   }
 
   override async close(): Promise<void> {
@@ -194,29 +205,26 @@ export class PgVectorStore extends VectorStore {
     }
   }
 
-  private async inTransaction<T>(settings: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+  private async inTransaction<T>(settings: string, work: (sql: Sql, extension: Extension) => Promise<T>): Promise<T> {
     try {
-      this.extensionSchema ??= this.connections.transaction('', findExtension);
-      const path = `SET LOCAL search_path = pg_catalog, ${quoteIdentifier(await this.extensionSchema)}`;
-      return await this.connections.transaction(settings === '' ? path : `${settings}; ${path}`, work);
+      const extension = await (this.extension ??= this.connections.transaction('', findExtension));
+      const path = `SET LOCAL search_path = pg_catalog, ${quoteIdentifier(extension.schema)}`;
+      return await this.connections.transaction(settings === '' ? path : `${settings}; ${path}`, (sql) => work(sql, extension));
     } catch (error) {
       // It may be that the extension has been moved or dropped meanwhile.
-      this.extensionSchema = undefined;
+      this.extension = undefined;
       throw error;
     }
   }
 }
 
-/** @returns the schema that holds the extension's types and operators */
-async function findExtension(sql: Sql): Promise<string> {
-  const { rows } = await sql.query<{ version: string; schema: string }>(
+async function findExtension(sql: Sql): Promise<Extension> {
+  const { rows } = await sql.query<Extension>(
     `SELECT extversion AS version, nspname AS schema FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'vector'`,
   );
   const [found] = rows;
   if (!found) throw new VectorServerFailure('wrong_version', 'The extension pgvector is missing in this database. Its owner adds it with: CREATE EXTENSION vector;');
-  const [major = 0, minor = 0] = found.version.split('.').map(Number);
-  if (major > OLDEST_VERSION[0]! || minor >= OLDEST_VERSION[1]!) return found.schema;
-  throw new VectorServerFailure('wrong_version', `The extension pgvector is ${found.version}; 0.8.0 or newer is needed. Install it, then: ALTER EXTENSION vector UPDATE;`);
+  return { ...found, version: requireVersion('pgvector', found.version, OLDEST) };
 }
 
 async function lock(sql: Sql, name: string): Promise<void> {
