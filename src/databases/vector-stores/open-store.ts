@@ -1,26 +1,32 @@
 import { Logger } from '@nestjs/common';
 import type { Outbound } from '../../outbound/outbound.js';
-import { chromaServer } from './chroma.server.js';
 import { ChromaStore } from './chroma.store.js';
-import { pgVectorOptions } from './pgvector.server.js';
 import { PgVectorStore } from './pgvector.store.js';
-import type { RemoteServerType, ServerConnection } from './server-connection.js';
+import { QdrantStore } from './qdrant.store.js';
+import { originOf, portOf, type RemoteServerType, type ServerConfig, type ServerConnection } from './server-connection.js';
 import type { VectorStore } from './vector-store.js';
 
 /** What a store needs of it. */
 export type StoreOutbound = Pick<Outbound, 'fetch' | 'checkedAddresses'>;
 
-type Open = (connection: ServerConnection, outbound: StoreOutbound) => Promise<VectorStore>;
+type Open = (connection: ServerConnection, config: ServerConfig, outbound: StoreOutbound) => Promise<VectorStore>;
 
-/** One line a kind of server. */
-const OPENERS: Partial<Record<RemoteServerType, Open>> = {
-  CHROMA: (connection, outbound) => ChromaStore.open(chromaServer(connection, outbound)),
-  PGVECTOR: (connection, outbound) => PgVectorStore.open(pgVectorOptions(connection, outbound, new Logger('PgVectorStore'))),
+/** Who PostgreSQL's own clients are when nobody says; the database is then called like the user. */
+const STANDARD_USER = 'postgres';
+
+/** One entry a kind of server. */
+const OPENERS: Readonly<Record<RemoteServerType, Open>> = {
+  QDRANT: (connection, { partitioned }, outbound) => QdrantStore.open({ url: originOf(connection), apiKey: connection.apiKey ?? undefined, partitioned, outbound }),
+  CHROMA: (connection, { tenant }, outbound) =>
+    ChromaStore.open({ url: originOf(connection), apiKey: connection.apiKey ?? undefined, tenant, database: connection.database ?? undefined, outbound }),
+  PGVECTOR: (connection, { tls, schema }, outbound) => {
+    const { host, username, password, database } = connection;
+    const user = username ?? STANDARD_USER;
+    return PgVectorStore.open({ host, port: portOf(connection), user, password: password ?? undefined, database: database ?? user, tls, schema, outbound, logger: new Logger('PgVectorStore') });
+  },
 };
 
-/** Makes the client; most of them connect only when they are asked something. */
+/** Makes the client, which connects only when it is asked something. */
 export function openStore(connection: ServerConnection, outbound: StoreOutbound): Promise<VectorStore> {
-  const open = OPENERS[connection.type];
-  if (!open) throw new TypeError(`no adapter for ${connection.type}`);
-  return open(connection, outbound);
+  return OPENERS[connection.type](connection, connection.config, outbound);
 }

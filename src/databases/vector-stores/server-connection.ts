@@ -1,6 +1,17 @@
 import { isIPv6 } from 'node:net';
 import type { ServerType } from '../database-server.entity.js';
 
+/** What is particular to a kind; which kind knows which is in `server-settings.ts`. */
+export interface ServerConfig {
+  tls?: boolean;
+  /** Of Qdrant: collections for many tenants each. */
+  partitioned?: boolean;
+  /** Chroma's own, which has nothing to do with ours. */
+  tenant?: string;
+  /** Of PostgreSQL. */
+  schema?: string;
+}
+
 /** How a server is reached, its secrets opened. */
 export interface ServerConnection {
   type: RemoteServerType;
@@ -9,7 +20,7 @@ export interface ServerConnection {
   username: string | null;
   /** The database within the server, where its kind has such. */
   database: string | null;
-  config: object;
+  config: ServerConfig;
   password: string | null;
   apiKey: string | null;
 }
@@ -26,7 +37,6 @@ export function portOf({ type, port }: Pick<ServerConnection, 'type' | 'port'>):
 
 /** Of a server that speaks HTTP, such as `https://qdrant.example.com:6333`. */
 export function originOf(connection: ServerConnection): string {
-  const { host } = connection;
-  const { tls = false } = connection.config as { tls?: boolean };
-  return `${tls ? 'https' : 'http'}://${isIPv6(host) ? `[${host}]` : host}:${portOf(connection)}`;
+  const { host, config } = connection;
+  return `${config.tls ? 'https' : 'http'}://${isIPv6(host) ? `[${host}]` : host}:${portOf(connection)}`;
 }
