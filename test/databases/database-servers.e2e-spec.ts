@@ -2,7 +2,8 @@ import pg from 'pg';
 import { ServerHealthChecks } from '../../src/databases/server-health-checks.js';
 import { JobRegistry } from '../../src/jobs/job-registry.js';
 import type { Answer, ApiClient } from '../support/api-client.js';
-import { createKey, createTenant, eventually, type Tenant } from '../support/factories.js';
+import { createKey, createTenant, eventually, ingestText, type Tenant } from '../support/factories.js';
+import { qdrantApiIsMissing, QdrantStub } from '../support/qdrant-stub.js';
 import { TestApp } from '../support/test-app.js';
 import { answerLikeChroma, answerLikeOldChroma, answerLikeQdrant, RawServer, refusingPort } from '../support/vector-servers.js';
 import { WebServer } from '../support/web-server.js';
@@ -467,6 +468,30 @@ describe('database servers', () => {
         expect((await client.get(`${PATH}/${id}`)).status).toBe(removed.status === 204 ? 404 : 200);
       }
     });
+  });
+
+  (qdrantApiIsMissing ? it.skip : it)('hold databases, and what is changed about how they are reached holds for the next request', async () => {
+    const qdrant = await QdrantStub.start({ apiKey: 'right' });
+    stopped.push(qdrant);
+    const working = await server.beside({ ROLE: 'all', OUTBOUND_ALLOW: '127.0.0.1', SEALING_KEY });
+    try {
+      const asked = working.anonymous.asUser(tenant.token);
+      const { id } = await register({ host: qdrant.url, api_key: 'right' });
+      const database = (await asked.post('/api/v1/databases', { name: 'far-away', server_id: id })).body;
+      await ingestText(asked, 'Fossils', 'The quetzalcoatlus could fly.', { database_id: database.id });
+      const search = (): Promise<Answer<Json>> => asked.post('/api/v1/search', { query: 'quetzalcoatlus', databases: ['far-away'] });
+      expect((await search()).body.results).toHaveLength(1);
+      expect((await asked.get(`${PATH}/${id}`)).body.databases).toBe(1);
+      await asked.patch(`${PATH}/${id}`, { is_active: false });
+      expect((await search()).body).toMatchObject({ code: 'server_inactive' });
+      await asked.patch(`${PATH}/${id}`, { is_active: true, api_key: 'wrong' });
+      expect((await search()).status).toBe(503);
+      await asked.patch(`${PATH}/${id}`, { api_key: 'right' });
+      expect((await search()).body.results).toHaveLength(1);
+      expect(await asked.delete(`${PATH}/${id}`)).toMatchObject({ status: 409, body: { code: 'resource_in_use' } });
+    } finally {
+      await working.app.close();
+    }
   });
 
   it('are only read with a key that is bound to databases, and not changed by a viewer', async () => {
