@@ -16,7 +16,7 @@ import { DatabaseServerNotFound } from './databases.errors.js';
 import { DatabaseServerDto, type CreateDatabaseServerDto, type DatabaseServerListDto, type UpdateDatabaseServerDto } from './dto/database-server.dto.js';
 import { ServerProbes } from './server-probes.service.js';
 import { sealedSecrets } from './server-secrets.js';
-import { movedFields, settingsAfter, settingsOf, targetOf, type NamedSettings } from './server-settings.js';
+import { movedFields, settingsAfter, settingsOf, targetOf } from './server-settings.js';
 
 const MAX_SERVERS = 50;
 
@@ -114,7 +114,7 @@ export class DatabaseServersService {
       return { change: { name }, moved: [] };
     }
     if (type === 'EMBEDDED') throw new BuiltInDatabaseServer('No other server can become the built-in one. Create databases on that.');
-    const [old, settings] = [settingsOf(before), settingsAfter(settingsOf(before), { ...named, type } satisfies NamedSettings)];
+    const [old, settings] = [settingsOf(before), settingsAfter(settingsOf(before), { ...named, type })];
     if (old.host !== settings.host || old.port !== settings.port) await this.outbound.assertStorable(targetOf(settings));
     const isSwitched = is_active !== undefined && is_active !== before.isActive;
     const isAnother = !isDeepStrictEqual(old, settings) || isSwitched || password !== undefined || api_key !== undefined;

@@ -71,7 +71,9 @@ export class ServerProbes {
       connection = connect();
       return { version: await within(PATIENCE_SECONDS * 1000, this.versionOf(connection)), failure: null };
     } catch (error) {
-      return { version: null, failure: failureOf(error, connection) };
+      const failure = failureOf(error, connection);
+      if (!failure) this.logger.error({ err: error }, `What a ${connection?.type} server answers was not expected`);
+      return { version: null, failure: failure ?? { code: 'unexpected', message: 'The server answers in a way that was not expected. The log of this installation says more.' } };
     }
   }
 
@@ -92,11 +94,11 @@ export class ServerProbes {
   }
 }
 
-function failureOf(error: unknown, connection: ServerConnection | undefined): ServerFailure {
+function failureOf(error: unknown, connection: ServerConnection | undefined): ServerFailure | undefined {
   if (error instanceof DatabaseServerSecretUnreadable) return { code: 'secret_unreadable', message: error.message };
   if (error instanceof UrlNotAllowed) return { code: 'not_allowed', message: NOT_ALLOWED };
   const failure = error instanceof TimedOut ? new VectorServerFailure('timeout', error.message) : error;
-  if (!(failure instanceof VectorServerFailure) || !connection) throw error;
+  if (!(failure instanceof VectorServerFailure) || !connection) return undefined;
   return { code: failure.code, message: describe(failure, connection) };
 }
 

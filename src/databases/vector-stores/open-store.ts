@@ -11,8 +11,8 @@ export type StoreOutbound = Pick<Outbound, 'fetch' | 'checkedAddresses'>;
 
 type Open = (connection: ServerConnection, config: ServerConfig, outbound: StoreOutbound) => Promise<VectorStore>;
 
-/** Who PostgreSQL's own clients are when nobody says; the database is then called like the user. */
-const STANDARD_USER = 'postgres';
+/** Which every PostgreSQL server has from the start. The database is not called like the user, as PostgreSQL's own clients have it: another user must not lead to another place. */
+const [STANDARD_USER, STANDARD_DATABASE] = ['postgres', 'postgres'];
 
 /** One entry a kind of server. */
 const OPENERS: Readonly<Record<RemoteServerType, Open>> = {
@@ -21,8 +21,17 @@ const OPENERS: Readonly<Record<RemoteServerType, Open>> = {
     ChromaStore.open({ url: originOf(connection), apiKey: connection.apiKey ?? undefined, tenant, database: connection.database ?? undefined, outbound }),
   PGVECTOR: (connection, { tls, schema }, outbound) => {
     const { host, username, password, database } = connection;
-    const user = username ?? STANDARD_USER;
-    return PgVectorStore.open({ host, port: portOf(connection), user, password: password ?? undefined, database: database ?? user, tls, schema, outbound, logger: new Logger('PgVectorStore') });
+    return PgVectorStore.open({
+      host,
+      port: portOf(connection),
+      user: username ?? STANDARD_USER,
+      password: password ?? undefined,
+      database: database ?? STANDARD_DATABASE,
+      tls,
+      schema,
+      outbound,
+      logger: new Logger('PgVectorStore'),
+    });
   },
 };
 
