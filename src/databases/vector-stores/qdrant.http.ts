@@ -76,9 +76,12 @@ export class QdrantHttp {
     return results !== undefined;
   }
 
-  /** @returns an answer a question; undefined when the collection does not exist */
-  query(name: string, searches: Schemas['QueryRequest'][]): Promise<Schemas['QueryResponse'][] | undefined> {
-    return this.result('POST', `/collections/${name}/points/query/batch`, { searches });
+  /** @returns what each question finds; nothing for one that is undefined, and for all when the collection does not exist */
+  async query(name: string, questions: (Schemas['QueryRequest'] | undefined)[]): Promise<Schemas['ScoredPoint'][][]> {
+    const searches = questions.filter((question) => question !== undefined);
+    if (searches.length === 0) return questions.map(() => []);
+    const answers = await this.result<Schemas['QueryResponse'][]>('POST', `/collections/${name}/points/query/batch`, { searches });
+    return questions.map((question) => (question ? answers?.shift()?.points : undefined) ?? []);
   }
 
   /** @returns undefined when the collection does not exist */

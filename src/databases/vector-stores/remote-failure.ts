@@ -16,7 +16,7 @@ export class VectorServerFailure extends Error {
   }
 }
 
-const BY_ERROR_CODE: Readonly<Record<string, VectorServerFailureCode>> = {
+const BY_ERROR_CODE: Readonly<Record<string, WayCode>> = {
   ECONNREFUSED: 'refused',
   ECONNRESET: 'refused',
   EPIPE: 'refused',
@@ -34,13 +34,14 @@ const TLS_CODE = /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO/;
 
 const BY_STATUS: Readonly<Record<number, VectorServerFailureCode>> = { 401: 'unauthorized', 403: 'unauthorized', 408: 'timeout', 502: 'refused', 503: 'refused', 504: 'timeout' };
 
-const ON_THE_WAY: Readonly<Record<VectorServerFailureCode, (product: string) => string>> = {
+/** What can go wrong before there is an answer. */
+type WayCode = Exclude<VectorServerFailureCode, 'unauthorized' | 'wrong_version'>;
+
+const ON_THE_WAY: Readonly<Record<WayCode, (product: string) => string>> = {
   refused: (product) => `There is no ${product} server at this address, or it takes no connections. Check host and port, and whether it runs.`,
   timeout: (product) => `The ${product} server did not answer in time.`,
   tls: (product) => `No secure connection to the ${product} server: it speaks no TLS, or its certificate is not accepted.`,
   not_allowed: (product) => `The address of this ${product} server may not be used here. The operator allows private addresses with OUTBOUND_ALLOW.`,
-  unauthorized: (product) => `The ${product} server does not take these credentials.`,
-  wrong_version: (product) => `The ${product} server has a version that cannot be used.`,
   unexpected: (product) => `The connection to the ${product} server failed.`,
 };
 
@@ -55,7 +56,7 @@ export function failureOfStatus(product: string, status: number, detail: string)
   return new VectorServerFailure(BY_STATUS[status] ?? 'unexpected', `${product} answered ${status}: ${detail.slice(0, 500)}`);
 }
 
-function codeOf(error: unknown): VectorServerFailureCode {
+function codeOf(error: unknown): WayCode {
   if (error instanceof UrlTimedOut) return 'timeout';
   if (error instanceof UrlNotAllowed) return error.transient ? codeOf(error.cause) : 'not_allowed';
   if (!types.isNativeError(error)) return 'unexpected';

@@ -10,9 +10,14 @@ const VERSION = /^v?(\d{1,6})\.(\d{1,6})[\w.+-]{0,40}$/;
 export function requireVersion(product: string, said: unknown, least: readonly [number, number]): string {
   const match = typeof said === 'string' ? VERSION.exec(said) : null;
   if (!match) throw new VectorServerFailure('unexpected', `The server does not answer as ${product} does. Check host and port.`);
-  const [major, minor] = [Number(match[1]), Number(match[2])];
-  if (major < least[0] || (major === least[0] && minor < least[1])) {
+  if (!isAtLeast(match[0], least)) {
     throw new VectorServerFailure('wrong_version', `The server is ${product} ${match[0]}; at least ${least.join('.')} is needed.`);
   }
   return match[0];
+}
+
+/** @param version as `requireVersion` gives it */
+export function isAtLeast(version: string, [leastMajor, leastMinor]: readonly [number, number]): boolean {
+  const [, major, minor] = VERSION.exec(version) ?? [];
+  return Number(major) > leastMajor || (Number(major) === leastMajor && Number(minor) >= leastMinor);
 }

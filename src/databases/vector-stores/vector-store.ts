@@ -118,8 +118,11 @@ export abstract class VectorStore {
   /** @returns the number of the tenant's points; 0 when the collection does not exist */
   abstract count(collection: string, tenantId: string): Promise<number>;
 
-  /** Answers when the store can be used, and rejects when it cannot. */
-  abstract ping(): Promise<{ latencyMs: number }>;
+  /**
+   * Answers when the store can be used, and rejects when it cannot.
+   * @returns the version of a server, where the store is one
+   */
+  abstract ping(): Promise<{ latencyMs: number; version?: string }>;
 
   abstract close(): Promise<void>;
 }
