@@ -48,7 +48,7 @@ describe('a server that answers as we choose', () => {
     method: string;
     path: string;
     headers: IncomingMessage['headers'];
-    body: { ids?: string[] };
+    body: { ids?: string[]; where?: { $and: { document_id?: { $in?: string[] } }[] } };
   }
   type Answer = [status: number, body: unknown] | undefined;
   let server: Server;
@@ -134,6 +134,16 @@ describe('a server that answers as we choose', () => {
     const store = await ChromaStore.open({ url: base, outbound });
     await store.replaceDocument('x', scope, pointsOf('a', Array.from({ length: 15 }, () => new Float32Array([1]))));
     expect(calls.flatMap(({ path, body }) => (path.endsWith('/upsert') ? body.ids!.length : []))).toEqual([7, 7, 1]);
+  });
+
+  it('is asked about so many documents in several questions', async () => {
+    const store = await ChromaStore.open({ url: base, outbound });
+    answer = (path) => (path.endsWith('/query') ? [200, { ids: [[`tenant-1/p${calls.length}`]], distances: [[calls.length / 10]], metadatas: [[{ document_id: 'a', version: 1, chunk_index: 0 }]] }] : well(path));
+    const documentIds = Array.from({ length: 70_001 }, (_, at) => `d${at}`);
+    const hits = await store.search('x', { tenantId: 'tenant-1', mode: 'vector', text: '', vector: new Float32Array([1]), limit: 2, documentIds, excludeDocumentIds: ['d0', 'd9'] });
+    const asked = calls.flatMap(({ body }) => body.where?.$and[1]?.document_id?.$in ?? []);
+    expect(asked).toEqual(documentIds.filter((id) => id !== 'd0' && id !== 'd9'));
+    expect(hits.map(({ id }) => id)).toEqual(['p2', 'p3']);
   });
 
   it('that fails in the middle of a document is not told that the old points may go', async () => {
