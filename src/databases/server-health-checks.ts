@@ -6,8 +6,8 @@ import { Transactions } from '../persistence/transactions.js';
 import { DatabaseServersRepository } from './database-servers.repository.js';
 import { ServerTests } from './server-tests.service.js';
 
-/** A little less than the minute between two runs, so that none is passed over that was looked at late in the last one. */
-const DUE_AFTER_SECONDS = 45;
+/** Less than the minute between two runs: what was looked at in the first half of one is due in the next. */
+const DUE_AFTER_SECONDS = 30;
 /** Begins none after that, so that a run is over before the next one. */
 const RUN_MS = 45_000;
 const MOST_AT_ONCE = 16;

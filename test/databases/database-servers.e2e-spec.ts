@@ -5,7 +5,7 @@ import type { Answer, ApiClient } from '../support/api-client.js';
 import { createKey, createTenant, eventually, ingestText, type Tenant } from '../support/factories.js';
 import { qdrantApiIsMissing, QdrantStub } from '../support/qdrant-stub.js';
 import { TestApp } from '../support/test-app.js';
-import { answerLikeChroma, answerLikeOldChroma, answerLikeQdrant, RawServer, refusingPort } from '../support/vector-servers.js';
+import { answerLikeChroma, answerLikeOldChroma, answerLikePostgres, answerLikeQdrant, RawServer, refusingPort } from '../support/vector-servers.js';
 import { WebServer } from '../support/web-server.js';
 
 const PATH = '/api/v1/database-servers';
@@ -292,6 +292,10 @@ describe('database servers', () => {
       }
       site.pages['/'] = site.pages['/api/v2/version'] = endless;
       for (const type of ['QDRANT', 'CHROMA']) expect((await tested({ type, port: portOf(site) })).error_details.code).toBe('unexpected');
+      for (const state of ['42P01', 'XX000', '3D000']) {
+        const lying = await raw(RawServer.start((socket) => answerLikePostgres(socket, state, '<script>')));
+        expect((await tested({ type: 'PGVECTOR', port: lying.port })).error_details).toEqual({ code: 'unexpected', message: expect.not.stringContaining('script') });
+      }
       const noise = await raw(RawServer.start((socket) => void socket.end('\0\0\0 this is no protocol at all\n')));
       for (const type of ['QDRANT', 'CHROMA', 'PGVECTOR']) expect((await tested({ type, port: noise.port })).error_details.code).toMatch(/unexpected|refused/);
     });

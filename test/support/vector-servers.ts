@@ -94,6 +94,24 @@ export class RawServer {
   }
 }
 
+/** A message of PostgreSQL's protocol: type, length, body. */
+function message(type: string, ...parts: (string | number[])[]): Buffer {
+  const body = Buffer.concat(parts.map((part) => Buffer.from(part as string)));
+  const head = Buffer.alloc(5, type);
+  head.writeInt32BE(body.length + 4, 1);
+  return Buffer.concat([head, body]);
+}
+
+/** A server that lets everybody in, and answers everything with this error. */
+export function answerLikePostgres(socket: Socket, state: string, text: string): void {
+  const ready = message('Z', 'I');
+  let hasBegun = false;
+  socket.on('data', () => {
+    socket.write(Buffer.concat([hasBegun ? message('E', `SERROR\0VERROR\0C${state}\0M${text}\0\0`) : message('R', [0, 0, 0, 0]), ready]));
+    hasBegun = true;
+  });
+}
+
 /** A port on which nobody listens. */
 export async function refusingPort(): Promise<number> {
   const server = await RawServer.start(() => undefined);
