@@ -1,4 +1,6 @@
 // An API and a worker as the ingestion rows use them: somebody sends documents, and the database tells how far they are.
+import { join } from 'node:path';
+import { connect } from '@lancedb/lancedb';
 import pg from 'pg';
 import { seed } from './seed.mjs';
 
@@ -6,19 +8,21 @@ export class Installation {
   #api;
   #token;
   #client;
+  #dataDir;
 
-  constructor(api, worker, token, client) {
+  constructor(api, worker, { token, client, dataDir }) {
     this.#api = api;
     this.worker = worker;
     this.#token = token;
     this.#client = client;
+    this.#dataDir = dataDir;
   }
 
-  static async open(api, worker, superuserUrl) {
+  static async open(api, worker, { superuserUrl, dataDir }) {
     const { token } = await seed(api.url, superuserUrl, 1);
     const client = new pg.Client({ connectionString: superuserUrl });
     await client.connect();
-    return new Installation(api, worker, token, client);
+    return new Installation(api, worker, { token, client, dataDir });
   }
 
   async upload(name, bytes) {
@@ -29,6 +33,10 @@ export class Installation {
 
   list() {
     return this.#call('/api/v1/documents?limit=20');
+  }
+
+  search(question) {
+    return this.#call('/api/v1/search', { method: 'POST', body: JSON.stringify(question), headers: { 'content-type': 'application/json' } });
   }
 
   /** Of the jobs made since then. */
@@ -48,12 +56,19 @@ export class Installation {
     return rows[0].at;
   }
 
+  /** Brings all vectors and words into their indexes, as a worker does after every so many documents. */
+  async tidyUp() {
+    const connection = await connect(join(this.#dataDir, 'vectors'));
+    for (const name of await connection.tableNames()) await (await connection.openTable(name)).optimize();
+    connection.close();
+  }
+
   close() {
     return this.#client.end();
   }
 
   async #call(path, init = {}) {
-    const response = await fetch(`${this.#api.url}${path}`, { ...init, headers: { authorization: `Bearer ${this.#token}` } });
+    const response = await fetch(`${this.#api.url}${path}`, { ...init, headers: { ...init.headers, authorization: `Bearer ${this.#token}` } });
     const answer = await response.json();
     if (!response.ok) throw new Error(`${path} answered ${response.status}: ${JSON.stringify(answer)}`);
     return answer;

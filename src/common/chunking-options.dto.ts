@@ -1,26 +1,29 @@
+import { applyDecorators } from '@nestjs/common';
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsInt, Max, Min } from 'class-validator';
 import { NumberFromText, Omittable } from './validation.js';
 import { CHUNKING_STRATEGIES, type ChunkingStrategy } from './chunking.js';
 
-/** How documents are cut. */
+const OptionalNumber = (minimum: number, maximum: number, example: number): PropertyDecorator =>
+  applyDecorators(ApiPropertyOptional({ minimum, maximum, example }), Omittable(), IsInt(), Min(minimum), Max(maximum));
+
+/** Characters. */
+export const ChunkSize = (): PropertyDecorator => OptionalNumber(100, 16_000, 2000);
+/** Characters. */
+export const ChunkOverlap = (): PropertyDecorator => OptionalNumber(0, 4000, 200);
+export const Strategy = (standard?: ChunkingStrategy): PropertyDecorator =>
+  applyDecorators(ApiPropertyOptional({ enum: CHUNKING_STRATEGIES, ...(standard && { default: standard }) }), Omittable(), IsIn(CHUNKING_STRATEGIES));
+
+/** How a document is cut. */
 export class ChunkingOptionsDto {
   /** Characters in a chunk, at most. Default: the database's, or else the tenant's `default_chunk_size`. */
-  @ApiPropertyOptional({ minimum: 100, maximum: 16_000, example: 2000 })
-  @Omittable()
+  @ChunkSize()
   @NumberFromText()
-  @IsInt()
-  @Min(100)
-  @Max(16_000)
   chunk_size?: number;
 
   /** Characters that neighbouring chunks share, at most. Default: the database's, or else the tenant's `default_chunk_overlap`. */
-  @ApiPropertyOptional({ minimum: 0, maximum: 4000, example: 200 })
-  @Omittable()
+  @ChunkOverlap()
   @NumberFromText()
-  @IsInt()
-  @Min(0)
-  @Max(4000)
   chunk_overlap?: number;
 
   /**
@@ -28,8 +31,6 @@ export class ChunkingOptionsDto {
    * the overlap. `page`: a page (slide, sheet) is a chunk, and no chunk crosses to the next page. `heading`: a section with its subsections is
    * a chunk; small neighbours under the same heading are merged. What is larger than a chunk is cut by size.
    */
-  @ApiPropertyOptional({ enum: CHUNKING_STRATEGIES, default: 'recursive' })
-  @Omittable()
-  @IsIn(CHUNKING_STRATEGIES)
+  @Strategy('recursive')
   chunking_strategy?: ChunkingStrategy;
 }

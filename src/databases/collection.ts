@@ -1,5 +1,5 @@
 import { AppError } from '../common/errors.js';
-import { VectorStoreUnavailable } from './vector-stores/vector-store.errors.js';
+import { unavailableOr } from './vector-stores/vector-store.errors.js';
 import type { Capacities, CollectionOptions, DocumentScope, VectorHit, VectorPoint, VectorQuery, VectorStore, VersionRange, VersionScope } from './vector-stores/vector-store.js';
 
 /**
@@ -38,16 +38,11 @@ export class Collection {
     return this.guard(() => this.store.count(this.name, tenantId));
   }
 
-  /** Tells a store that is away from one that failed at something. */
   private async guard<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof AppError) throw error;
-      await this.store.ping().catch((away: unknown) => {
-        throw new VectorStoreUnavailable(away);
-      });
-      throw error;
+      throw error instanceof AppError ? error : await unavailableOr(this.store, error);
     }
   }
 }

@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import type { Principal } from '../common/principal.js';
 import { Transactions } from '../persistence/transactions.js';
 import type { DocumentEntity } from './document.entity.js';
-import { DocumentNotFound, NotIngested, TextNotKept } from './documents.errors.js';
+import { NotIngested, TextNotKept } from './documents.errors.js';
 import { DocumentsRepository } from './documents.repository.js';
 import { BlobStore } from './storage/blob-store.js';
 import { textKey } from './versions/blob-keys.js';
@@ -44,9 +44,7 @@ export class DocumentFiles {
   /** The file of the version that is served: again when another one took its place before it was open. */
   private async openCurrent(principal: Principal, id: string, keyOf: (document: DocumentEntity) => string, missing: (document: DocumentEntity) => Error): Promise<DocumentFile> {
     for (let attempt = 1; ; attempt++) {
-      const found = await this.transactions.forTenant(principal.tenantId, (tx) => this.documents.findVisible(tx, id, principal.databaseIds));
-      if (!found) throw new DocumentNotFound();
-      const { document } = found;
+      const { document } = await this.transactions.forTenant(principal.tenantId, (tx) => this.documents.requireVisible(tx, id, principal.databaseIds));
       const handle = await this.blobs.openForReading(keyOf(document));
       if (handle) return { document, handle, sizeBytes: (await handle.stat()).size };
       if (attempt === ATTEMPTS) throw missing(document);

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Equal, In, Not, type FindOperator } from 'typeorm';
 import type { TenantTx } from '../persistence/transactions.js';
 import { DocumentEntity, type DocumentState } from './document.entity.js';
+import { DocumentNotFound } from './documents.errors.js';
 
 export interface DocumentWithCollection {
   document: DocumentEntity;
@@ -29,14 +30,16 @@ export class DocumentsRepository {
     return tx.manager.findOne(DocumentEntity, { where: { tenantId: tx.tenantId, id } });
   }
 
-  async findVisible(tx: TenantTx, id: string, databaseIds: readonly string[] | null): Promise<DocumentWithCollection | null> {
+  /** Unless it is deleted, or of another database than those that are named. @throws DocumentNotFound */
+  async requireVisible(tx: TenantTx, id: string, databaseIds: readonly string[] | null): Promise<DocumentWithCollection> {
     const query = tx.manager
       .createQueryBuilder(DocumentEntity, 'document')
       .addSelect(COLLECTION_NAME, 'collection_name')
       .where(`document.tenant_id = :tenantId AND document.id = :id AND document.state <> 'DELETED'`, { tenantId: tx.tenantId, id });
     if (databaseIds) query.andWhere('document.database_id = ANY (:databaseIds)', { databaseIds });
     const { entities, raw } = await query.getRawAndEntities<{ collection_name: string }>();
-    return entities[0] ? { document: entities[0], collectionName: raw[0]!.collection_name } : null;
+    if (!entities[0]) throw new DocumentNotFound();
+    return { document: entities[0], collectionName: raw[0]!.collection_name };
   }
 
   /** The newest of this name, one that has not failed before one that has. */

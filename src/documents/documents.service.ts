@@ -1,13 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { Cursors, type CountedPageQueryDto } from '../common/pagination.js';
 import type { Principal } from '../common/principal.js';
-import { Transactions, type TenantTx } from '../persistence/transactions.js';
+import { Transactions } from '../persistence/transactions.js';
 import { ChunksRepository } from './chunks.repository.js';
 import { DocumentListRepository, type ListPosition } from './document-list.repository.js';
 import { DocumentStatisticsRepository } from './document-statistics.repository.js';
 import { DocumentNotFound } from './documents.errors.js';
-import { DocumentsRepository, type DocumentWithCollection } from './documents.repository.js';
-import { ChunkDto, DocumentDto, DocumentStatsDto, type ChunkListDto, type DocumentListDto, type ListDocumentsQueryDto, type UpdateDocumentDto } from './dto/document.dto.js';
+import { DocumentsRepository } from './documents.repository.js';
+import { ChunkDto } from './dto/chunk.dto.js';
+import { DocumentDto, DocumentStatsDto, type ChunkListDto, type DocumentListDto, type ListDocumentsQueryDto, type UpdateDocumentDto } from './dto/document.dto.js';
 
 /** A cursor's position is one word: the id, and behind it what the list is sorted by. */
 const positionText = ({ id, value }: ListPosition): string => (value === null ? id : `${id}.${Buffer.from(value).toString('base64url')}`);
@@ -48,20 +49,20 @@ export class DocumentsService {
   }
 
   async get(principal: Principal, id: string): Promise<DocumentDto> {
-    return DocumentDto.from(await this.transactions.forTenant(principal.tenantId, (tx) => this.find(tx, principal, id)));
+    return DocumentDto.from(await this.transactions.forTenant(principal.tenantId, (tx) => this.documents.requireVisible(tx, id, principal.databaseIds)));
   }
 
   /** @throws DocumentNotFound */
   update(principal: Principal, id: string, { title, metadata }: UpdateDocumentDto): Promise<DocumentDto> {
     return this.transactions.forTenant(principal.tenantId, async (tx) => {
-      await this.find(tx, principal, id);
+      await this.documents.requireVisible(tx, id, principal.databaseIds);
       const locked = await this.documents.lock(tx, id);
       if (!locked || locked.state === 'DELETED') throw new DocumentNotFound();
       const changes = { ...(title === undefined ? {} : { title }), ...(metadata === undefined ? {} : { metadata }) };
       // Of a version that is being made they hold, too, whatever was sent with its file.
       const next = locked.next && { ...locked.next, ...changes };
       await this.documents.update(tx, id, { ...changes, next });
-      return DocumentDto.from(await this.find(tx, principal, id));
+      return DocumentDto.from(await this.documents.requireVisible(tx, id, principal.databaseIds));
     });
   }
 
@@ -74,7 +75,7 @@ export class DocumentsService {
   /** Those of the version that is served; none before there is one. @throws DocumentNotFound, InvalidCursor also when another version is served by now */
   async listChunks(principal: Principal, id: string, query: CountedPageQueryDto): Promise<ChunkListDto> {
     const { document, rows, scope } = await this.transactions.forTenant(principal.tenantId, async (tx) => {
-      const found = await this.find(tx, principal, id);
+      const found = await this.documents.requireVisible(tx, id, principal.databaseIds);
       const { version } = found.document;
       const cursorScope = `chunks ${principal.tenantId} ${id} ${version}`;
       const after = Number(this.cursors.decode(query.cursor, cursorScope) ?? -1);
@@ -83,12 +84,6 @@ export class DocumentsService {
     const page = rows.slice(0, query.limit);
     const nextAfter = rows.length > query.limit ? String(page.at(-1)!.index) : null;
     const counted = query.include_total ? { total: document.chunkCount } : {};
-    return { chunks: page.map((chunk) => ChunkDto.from(chunk, document.metadata)), ...counted, ...this.cursors.pageInfo({ rows: page, nextAfter }, query.limit, scope) };
-  }
-
-  private async find(tx: TenantTx, principal: Principal, id: string): Promise<DocumentWithCollection> {
-    const found = await this.documents.findVisible(tx, id, principal.databaseIds);
-    if (!found) throw new DocumentNotFound();
-    return found;
+    return { chunks: page.map((chunk) => ChunkDto.fromStored(chunk, document.metadata)), ...counted, ...this.cursors.pageInfo({ rows: page, nextAfter }, query.limit, scope) };
   }
 }

@@ -381,6 +381,12 @@ describe('a purge whose worker is killed', () => {
     return worker;
   }
 
+  /** As if the heartbeats of its purge had been missing for long. */
+  async function killAndMiss(worker: ServerProcess, tenantId: string): Promise<void> {
+    await worker.end('SIGKILL');
+    await server.database.query(`UPDATE pgboss.job SET heartbeat_on = now() - interval '1 hour' WHERE name <> 'ingest' AND data ->> 'tenantId' = $1 AND state = 'active'`, [tenantId]);
+  }
+
   const waitsIn = (statement: string): Promise<unknown> =>
     eventually(() => server.database.query(`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE $1`, [`${statement}%`]), (waiting) => waiting.length > 0, 60_000);
 
@@ -400,7 +406,7 @@ describe('a purge whose worker is killed', () => {
       await locker.query('LOCK TABLE databases IN SHARE MODE');
       expect((await admin.delete(`/admin/tenants/${tenantId}?confirm=${tenantId}`)).status).toBe(202);
       await waitsIn('DELETE FROM databases');
-      await first.end('SIGKILL');
+      await killAndMiss(first, tenantId);
       // As if another worker were still at the ingestion.
       const heartOfIngestion = `UPDATE pgboss.job SET heartbeat_on = now() + $2::interval WHERE name = 'ingest' AND group_id = $1 AND state = 'active'`;
       await server.database.query(heartOfIngestion, [tenantId, '1 hour']);
@@ -409,7 +415,7 @@ describe('a purge whose worker is killed', () => {
 
       const second = await startWorker();
       await eventually(() => server.database.query('SELECT FROM databases WHERE tenant_id = $1', [tenantId]), (rows) => rows.length === 0, 60_000);
-      await second.end('SIGKILL');
+      await killAndMiss(second, tenantId);
       expect(existsSync(path.join(server.dataDir, 'blobs', tenantId))).toBe(true);
       await server.database.query(heartOfIngestion, [tenantId, '-1 hour']);
 
@@ -419,7 +425,7 @@ describe('a purge whose worker is killed', () => {
       const third = await startWorker();
       await waitsIn('DELETE FROM tenants');
       expect(existsSync(path.join(server.dataDir, 'blobs', tenantId))).toBe(false);
-      await third.end('SIGKILL');
+      await killAndMiss(third, tenantId);
       await locker.query('ROLLBACK');
       expect(await admin.get(`/admin/tenants/${tenantId}`)).toMatchObject({ status: 200, body: { purge_requested_at: expect.any(String) } });
     } finally {

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { ApiClient } from '../support/api-client.js';
-import { administrator, createKey, createTenant, ingestText, type Tenant } from '../support/factories.js';
+import { administrator, createKey, createTenant, eventually, ingestText, type Tenant } from '../support/factories.js';
 import { DOCUMENTS_OF_LARGEST, DOCUMENTS_OF_SMALL, seededId, seedLargeInstallation } from '../support/million-documents.js';
 import { explain, type TableAccess } from '../support/query-plan.js';
 import { setLimits } from '../support/quotas.js';
@@ -235,6 +235,15 @@ describe('the plan of every statement, at a million documents of a thousand tena
       }
       const settled = await ingestText(tenant.client, 'Settled', 'Words that stay.');
       for (const operation of ['deprecate', 'restore', 'reprocess']) await expectGood(await recorder.watch(() => tenant.client.post(`/api/v1/documents/${settled}/${operation}`)), A_PAGE);
+      const { body: few } = await tenant.client.post('/api/v1/databases', { name: 'few' });
+      await ingestText(tenant.client, 'Few', 'Words in a database of their own.', { database: 'few' });
+      const reindex = await recorder.watch(async () => {
+        await tenant.client.post(`/api/v1/databases/${few.id}/reindex`, {});
+        await eventually(() => tenant.client.get(`/api/v1/databases/${few.id}/reindex`), ({ body }) => body.status === 'FINISHED');
+      });
+      expect(reindex.some(({ sql }) => sql.includes('NOT EXISTS (SELECT FROM reindexed_documents'))).toBe(true);
+      await expectGood(reindex, A_PAGE);
+      await expectGood(await recorder.watch(() => tenant.client.delete(`/api/v1/databases/${few.id}?cascade=true`)), A_PAGE);
       const { id } = await createKey(tenant.client, ['read']);
       await expectGood(await recorder.watch(() => tenant.client.patch(`/api/v1/api-keys/${id}`, { name: 'changed' })), A_PAGE);
       await expectGood(await recorder.watch(() => tenant.client.post(`/api/v1/api-keys/${id}/rotate`)), A_PAGE);

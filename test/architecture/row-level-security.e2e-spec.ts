@@ -24,6 +24,7 @@ const INDEXES_ACROSS_TENANTS: Record<string, string> = {
   jobs_of_other_types: 'for the administrator; not unique, so it refuses nothing',
   refresh_tokens_hash: 'a token is looked up before its tenant is known; 190 random bits cannot be guessed',
   api_keys_hash: 'a key is looked up before its tenant is known; 190 random bits cannot be guessed',
+  database_servers_to_check: 'servers whose health is due are asked for over all tenants, by the system alone; not unique, so it refuses nothing',
   usage_hourly_hour: 'hours that are long past are rolled up for all tenants, by the system alone',
   usage_daily_day: 'and days that are longer past are pruned',
   quota_history_hours: 'for the same roll-up',
@@ -70,7 +71,9 @@ describe('row level security', () => {
     await server.database.query(`INSERT INTO embedding_checkpoints SELECT tenant_id, id, 0, '\\x00', '\\x00' FROM documents WHERE tenant_id = $1`, [tenant.tenantId]);
     // And which documents a reindex has done only while it runs.
     const databases = await tenant.client.get('/api/v1/databases');
-    const reindex = await tenant.client.post(`/api/v1/databases/${databases.body.databases[0].id}/reindex`, {});
+    const path = `/api/v1/databases/${databases.body.databases[0].id}/reindex`;
+    await tenant.client.post(path, {});
+    const reindex = await eventually(() => tenant.client.get(path), ({ body }) => body.status === 'FINISHED');
     await server.database.query(`INSERT INTO reindexed_documents SELECT tenant_id, $2, id, 1 FROM documents WHERE tenant_id = $1`, [tenant.tenantId, reindex.body.id]);
     // And a counter has a history from the first hour on in which it changes again.
     await server.database.query(`INSERT INTO quota_history VALUES ($1, 'documents', date_trunc('hour', now()) - interval '1 hour', 0)`, [tenant.tenantId]);

@@ -197,7 +197,7 @@ const STOPPED_AT = [POINTS.storing, POINTS.midUpsert, POINTS.uncommitted];
 
 /**
  * In the order of the short form, which lets all of them happen and then waits once for the recovery from all: the store is back before many
- * jobs are taken up again, whose attempts it would use up, and the database is struck while its dead workers are still missed by nobody.
+ * jobs are taken up again, which it would put off, and the database is struck while its dead workers are still missed by nobody.
  */
 export const SCENARIOS: readonly Scenario[] = [
   { name: 'a worker that is stopped for longer than anybody waits for it', act: (world) => stopWorkers(world, STOPPED_AT) },

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import type { JobDto } from '../../src/jobs/dto/job.dto.js';
 import { EmbeddingServer } from '../support/embedding-server.js';
 import { administrator, createTenant, eventually, waitForTask, type Tenant } from '../support/factories.js';
@@ -9,7 +11,7 @@ const BATCH = 64;
 /** Eight batches. */
 const longText = (): string => Array.from({ length: 500 }, (_, at) => `${randomUUID()} is paragraph ${at} ${'of words '.repeat(6)}`).join('\n\n');
 
-describe('a document whose embedding provider says "later"', () => {
+describe('a document that has to wait for something outside', () => {
   let embeddings: EmbeddingServer;
   let server: TestApp;
   let tenant: Tenant;
@@ -96,6 +98,30 @@ describe('a document whose embedding provider says "later"', () => {
     expect((await tenant.client.post(`/api/v1/jobs/${jobId}/retry`)).status).toBe(202);
     expect(await waitForTask(tenant.client, jobId)).toMatchObject({ status: 'completed' });
     await expectNothingTwice(documentId);
+  });
+
+  it('waits for a vector store that is away, using up no attempt, and is found once it is back', async () => {
+    const vectors = path.join(server.dataDir, 'vectors');
+    // Where its directory was, there is a file: LanceDB finds that out for itself.
+    await rename(vectors, `${vectors}.aside`);
+    await writeFile(vectors, 'This is no directory.');
+    const { jobId, documentId } = await send();
+    try {
+      for (const attempt of [1, 2]) {
+        const put = await eventually(() => job(jobId), (seen) => seen.status === 'PENDING' && seen.attempt === attempt);
+        expect(put).toMatchObject({ max_attempts: 5 + attempt, error: { code: 'vector_store_unavailable', retryable: true }, end_date: null });
+        expect(await secondsUntilDelivery(jobId)).toBeGreaterThan(5);
+        if (attempt === 1) await deliverNow(jobId);
+      }
+    } finally {
+      await rm(vectors);
+      await rename(`${vectors}.aside`, vectors);
+    }
+    await deliverNow(jobId);
+    expect(await waitForTask(tenant.client, jobId)).toMatchObject({ status: 'completed' });
+    expect(await job(jobId)).toMatchObject({ attempt: 3, max_attempts: 7, error: null });
+    await expectNothingTwice(documentId);
+    expect((await tenant.client.post('/api/v1/search', { query: 'paragraph 499', mode: 'keyword', top_k: 1 })).body.results).toMatchObject([{ citation: { document_id: documentId } }]);
   });
 
   it('loses nothing with a worker that fell silent', async () => {

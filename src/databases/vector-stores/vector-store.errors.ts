@@ -1,5 +1,6 @@
 import { AppError } from '../../common/errors.js';
 import { ServiceUnavailable } from '../../common/request-errors.js';
+import type { VectorStore } from './vector-store.js';
 
 /** The embedding model and the collection disagree; only a reindex helps. */
 export class VectorDimensionMismatch extends AppError {
@@ -44,6 +45,16 @@ export class VectorStoreUnavailable extends ServiceUnavailable {
   constructor(cause: unknown) {
     super('vector_store_unavailable', 'The vector database does not answer. Nothing was changed; try again in a moment.', 2, { cause });
   }
+}
+
+/** What to throw after `error` of a store: tells one that is away, `VectorStoreUnavailable`, from one that failed at something, `error` itself. */
+export async function unavailableOr(store: Pick<VectorStore, 'ping'>, error: unknown): Promise<unknown> {
+  try {
+    await store.ping();
+  } catch (cause) {
+    return new VectorStoreUnavailable(cause);
+  }
+  return error;
 }
 
 /** A mistake of the calling code, caught before it can mix tenants or documents. */

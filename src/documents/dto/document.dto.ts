@@ -2,7 +2,6 @@ import { ApiProperty, ApiPropertyOptional, type ApiPropertyOptions } from '@nest
 import { IsDate, IsIn, IsObject, IsString, IsUUID, Length, MaxLength } from 'class-validator';
 import { CountedPageInfoDto, CountedPageQueryDto } from '../../common/pagination.js';
 import { AsSent, DateFromText, Omittable } from '../../common/validation.js';
-import type { StoredChunk } from '../chunks.repository.js';
 import { DOCUMENT_STATES, type DocumentState, type ProcessingError } from '../document.entity.js';
 import { DOCUMENT_SORTS, type DocumentSort } from '../document-list.repository.js';
 import type { DocumentSums } from '../document-statistics.repository.js';
@@ -10,6 +9,7 @@ import type { DocumentWithCollection } from '../documents.repository.js';
 import { CHUNKING_STRATEGIES, type ChunkingStrategy } from '../../common/chunking.js';
 import type { DocumentType } from '../ingestion/media-type.js';
 import { ALL_DOCUMENT_TYPES } from '../ingestion/remote-media.js';
+import { ChunkDto } from './chunk.dto.js';
 
 const SORT_ORDERS = ['asc', 'desc'] as const;
 const VISIBLE_STATES = DOCUMENT_STATES.filter((state) => state !== 'DELETED');
@@ -158,46 +158,6 @@ export class UpdateDocumentDto {
   @AsSent()
   @IsObject()
   metadata?: Record<string, unknown>;
-}
-
-export class ChunkDto {
-  @ApiProperty({ format: 'uuid' })
-  id: string;
-  @ApiProperty({ format: 'uuid' })
-  document_id: string;
-  version: number;
-  /** From 0, in the order of the text. */
-  index: number;
-  text: string;
-  token_count: number;
-  /** Where it begins in the extracted text, in Unicode code points. */
-  char_start: number;
-  /** Where it ends; the code point there is not part of it. */
-  char_end: number;
-  page_from: number | null;
-  page_to: number | null;
-  /** From the outermost heading to the one right above the text. */
-  heading_path: string[];
-  /** The document's. */
-  @ApiProperty({ type: 'object', additionalProperties: true })
-  metadata: object;
-
-  static from(chunk: StoredChunk, metadata: object): ChunkDto {
-    return {
-      id: chunk.id,
-      document_id: chunk.documentId,
-      version: chunk.version,
-      index: chunk.index,
-      text: chunk.text,
-      token_count: chunk.tokenCount,
-      char_start: chunk.charStart,
-      char_end: chunk.charEnd,
-      page_from: chunk.pageFrom,
-      page_to: chunk.pageTo,
-      heading_path: chunk.headingPath,
-      metadata,
-    };
-  }
 }
 
 export class ChunkListDto extends CountedPageInfoDto {

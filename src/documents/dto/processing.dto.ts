@@ -5,6 +5,7 @@ import { CHUNKING_STRATEGIES, type ChunkingStrategy } from '../../common/chunkin
 import type { Chunk, Chunking } from '../ingestion/chunking/chunking.js';
 import { DOCUMENT_TYPES, type ReadableType } from '../ingestion/media-type.js';
 import { ChunkingOptionsDto } from '../../common/chunking-options.dto.js';
+import { PreviewedChunkDto } from './chunk.dto.js';
 import { IsAbsoluteUrl, TEXT_TYPES } from './ingest.dto.js';
 
 const TYPES = Object.keys(DOCUMENT_TYPES) as ReadableType[];
@@ -57,35 +58,6 @@ export class PreviewChunksDto extends ChunkingOptionsDto {
   @Omittable()
   @IsIn(TEXT_TYPES)
   content_type: (typeof TEXT_TYPES)[number] = 'text/markdown';
-}
-
-export class PreviewedChunkDto {
-  /** From 0. */
-  index: number;
-  text: string;
-  /** Of the encoding o200k_base. */
-  token_count: number;
-  /** Where it begins, in Unicode code points of the extracted text. */
-  char_start: number;
-  /** Where it ends, exclusive, in Unicode code points of the extracted text. */
-  char_end: number;
-  page_from: number | null;
-  page_to: number | null;
-  /** The headings above all of the text, outermost first. */
-  heading_path: string[];
-
-  static from(chunk: Chunk): PreviewedChunkDto {
-    return {
-      index: chunk.index,
-      text: chunk.text,
-      token_count: chunk.tokenCount,
-      char_start: chunk.charStart,
-      char_end: chunk.charEnd,
-      page_from: chunk.pageFrom,
-      page_to: chunk.pageTo,
-      heading_path: chunk.headingPath,
-    };
-  }
 }
 
 export class ChunkPreviewDto {

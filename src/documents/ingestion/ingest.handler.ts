@@ -23,14 +23,14 @@ import { ExtractionFailed } from './extraction-failed.js';
 import { isReadableType, type ReadableType } from './media-type.js';
 import { IngestionsService, type IngestionSubject } from './ingestions.service.js';
 
-/** A server that restarts is back by then; the job waits without using up an attempt. */
-const STORE_AWAY_SECONDS = 15;
+/** So long a job leaves a vector database alone that does not answer. */
+const STORE_AWAY_SECONDS = 10;
 
 /** Errors of the stages as reasons the document's owner can read; whatever is not known is worth another attempt. */
 function asJobFailure(error: unknown): unknown {
   if (error instanceof ExtractionFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error });
   if (error instanceof EmbeddingFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error, retryAfterSeconds: error.retryAfterSeconds });
-  if (error instanceof VectorStoreUnavailable) return new JobFailure(error.code, error.message, false, { cause: error, retryAfterSeconds: STORE_AWAY_SECONDS });
+  if (error instanceof VectorStoreUnavailable) return new JobFailure(error.code, 'The vector database does not answer.', false, { cause: error, retryAfterSeconds: STORE_AWAY_SECONDS });
   if (error instanceof CollectionReplaced) return new JobFailure(error.code, error.message, false, { cause: error, retryAfterSeconds: 1 });
   if (error instanceof QuotaExceeded || error instanceof EmbeddingModelChanged) return new JobFailure(error.code, error.message, true, { cause: error });
   return error;

@@ -6,7 +6,7 @@ import { JobsService } from '../../jobs/jobs.service.js';
 import { Transactions, type TenantTx } from '../../persistence/transactions.js';
 import type { DocumentEntity } from '../document.entity.js';
 import { DocumentChanged, DocumentNotFound } from '../documents.errors.js';
-import { DocumentsRepository, type DocumentWithCollection } from '../documents.repository.js';
+import { DocumentsRepository } from '../documents.repository.js';
 import { DocumentDto } from '../dto/document.dto.js';
 import { AcceptedDto } from '../dto/ingest.dto.js';
 import type { ReprocessDto } from '../dto/reprocess.dto.js';
@@ -32,7 +32,7 @@ export class DocumentLife {
   /** @throws DocumentNotFound, IllegalTransition, InvalidChunking, EmbeddingModelChanged, DuplicateDocument, QuotaExceeded */
   reprocess(principal: Principal, id: string, dto: ReprocessDto): Promise<AcceptedDto> {
     return this.transactions.forTenant(principal.tenantId, async (tx) => {
-      const { document } = await this.find(tx, principal, id);
+      const { document } = await this.documents.requireVisible(tx, id, principal.databaseIds);
       await this.databases.resolve(tx, principal, { database_id: document.databaseId });
       const jobId = uuidv7();
       await this.jobs.enqueue(tx, this.handler, { id: jobId, userId: principal.userId, documentId: document.id }, { priority: 'low', remoteType: remoteTypeOf(document.type) });
@@ -55,7 +55,7 @@ export class DocumentLife {
 
   /** Gone for every reader at once, an ingest in flight included; the rest follows in the background. @throws DocumentNotFound */
   remove(principal: Principal, id: string): Promise<void> {
-    return this.removeFound(principal.tenantId, async (tx) => (await this.find(tx, principal, id)).document);
+    return this.removeFound(principal.tenantId, async (tx) => (await this.documents.requireVisible(tx, id, principal.databaseIds)).document);
   }
 
   /** With its whole database; one that is gone already is fine. */
@@ -88,15 +88,9 @@ export class DocumentLife {
 
   private change(principal: Principal, id: string, work: (tx: TenantTx) => Promise<void>): Promise<DocumentDto> {
     return this.transactions.forTenant(principal.tenantId, async (tx) => {
-      await this.find(tx, principal, id);
+      await this.documents.requireVisible(tx, id, principal.databaseIds);
       await work(tx);
-      return DocumentDto.from(await this.find(tx, principal, id));
+      return DocumentDto.from(await this.documents.requireVisible(tx, id, principal.databaseIds));
     });
-  }
-
-  private async find(tx: TenantTx, principal: Principal, id: string): Promise<DocumentWithCollection> {
-    const found = await this.documents.findVisible(tx, id, principal.databaseIds);
-    if (!found) throw new DocumentNotFound();
-    return found;
   }
 }

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Principal } from '../../common/principal.js';
 import { Transactions } from '../../persistence/transactions.js';
 import type { IngestionSettings } from '../../tenancy/tenant-configuration.service.js';
-import { DocumentNotFound, IllegalTransition, NotFromUrl } from '../documents.errors.js';
+import { IllegalTransition, NotFromUrl } from '../documents.errors.js';
 import { DocumentsRepository } from '../documents.repository.js';
 import { RefreshedDto } from '../dto/refresh.dto.js';
 import { IntakeService } from '../ingestion/intake.service.js';
@@ -21,9 +21,7 @@ export class DocumentRefresh {
 
   /** @throws DocumentNotFound, NotFromUrl, IllegalTransition, and what `UrlDownload.fetch` and `IntakeService.accept` throw; the document is then as it was */
   async refresh(principal: Principal, settings: IngestionSettings, id: string, signal: AbortSignal): Promise<RefreshedDto> {
-    const found = await this.transactions.forTenant(principal.tenantId, (tx) => this.documents.findVisible(tx, id, principal.databaseIds));
-    if (!found) throw new DocumentNotFound();
-    const { document } = found;
+    const { document } = await this.transactions.forTenant(principal.tenantId, (tx) => this.documents.requireVisible(tx, id, principal.databaseIds));
     if (document.sourceUrl === null) throw new NotFromUrl();
     const allowed = allowedIn(document.state);
     if (!allowed.includes('reprocess')) throw new IllegalTransition(document.state, allowed);

@@ -44,11 +44,10 @@ export class ReplacementTargets {
   }
 
   private async findById(tx: TenantTx, principal: Principal, request: ReplacementRequest, documentId: string): Promise<ReplacementTarget> {
-    const found = await this.documents.findVisible(tx, documentId, principal.databaseIds);
-    if (!found) throw new DocumentNotFound();
+    const { document } = await this.documents.requireVisible(tx, documentId, principal.databaseIds);
     const isNamed = request.database_id !== undefined || request.database !== undefined;
-    const database = await this.databases.resolve(tx, principal, isNamed ? request : { database_id: found.document.databaseId });
-    if (database.id !== found.document.databaseId) throw new DocumentNotFound();
-    return { database, replaced: found.document };
+    const database = await this.databases.resolve(tx, principal, isNamed ? request : { database_id: document.databaseId });
+    if (database.id !== document.databaseId) throw new DocumentNotFound();
+    return { database, replaced: document };
   }
 }

@@ -44,7 +44,8 @@ describe.each(CHUNKING_STRATEGIES)('every chunk of every document, cut by %s,', 
   function forAll(promise: (chunks: Chunk[], points: string[], options: ChunkOptions, source: ExtractedDocument) => void): void {
     fc.assert(
       fc.property(document, options, (source, chosen) => promise(chunk(source, chosen), Array.from(source.text), chosen, source)),
-      { numRuns: 200 },
+      // Others at every run of the tests, of each strategy and each promise.
+      { numRuns: 75 },
     );
   }
 
