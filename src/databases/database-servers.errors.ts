@@ -12,7 +12,7 @@ export class DatabaseServerInUse extends AppError {
       status: 409,
       code: 'resource_in_use',
       title: 'Database server in use',
-      detail: `${databases === 1 ? 'A database is' : `${databases} databases are`} on this server, those counted that are still being deleted. Delete them first.`,
+      detail: `Databases that are on this server: ${databases}. Delete them first; one whose documents are still being removed counts until they are gone.`,
       members: { databases },
     });
   }

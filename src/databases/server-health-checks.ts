@@ -2,6 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import pLimit from 'p-limit';
 import type { ScheduledTask } from '../jobs/job-handler.js';
 import { JobRegistry } from '../jobs/job-registry.js';
+import { DatabaseUnavailable } from '../persistence/postgres-errors.js';
 import { Transactions } from '../persistence/transactions.js';
 import { DatabaseServersRepository } from './database-servers.repository.js';
 import { ServerTests } from './server-tests.service.js';
@@ -31,30 +32,29 @@ export class ServerHealthChecks implements ScheduledTask {
     registry.registerSchedule(this);
   }
 
-  /** Those that were not looked at for the longest time come first, also in the next run when there are too many for one. */
+  /**
+   * Those that were not looked at for the longest time come first, also in the next run when there are too many for one.
+   * @throws DatabaseUnavailable, once for all of them
+   */
   async run(signal: AbortSignal): Promise<void> {
     const end = Date.now() + RUN_MS;
+    const away = new AbortController();
     const due = await this.transactions.forSystem((tx) => this.servers.listDue(tx, DUE_AFTER_SECONDS, MOST_IN_A_RUN));
     const hand = pLimit(MOST_AT_ONCE);
     const handOf = new Map([...new Set(due.map(({ tenantId }) => tenantId))].map((tenantId) => [tenantId, pLimit(MOST_OF_A_TENANT_AT_ONCE)]));
-    await Promise.all(
-      due.map(({ tenantId, id }) =>
-        handOf.get(tenantId)!(() =>
-          hand(async () => {
-            if (!signal.aborted && Date.now() < end) await this.check(tenantId, id);
-          }),
-        ),
-      ),
-    );
+    const isOver = (): boolean => signal.aborted || away.signal.aborted || Date.now() > end;
+    await Promise.all(due.map(({ tenantId, id }) => handOf.get(tenantId)!(() => hand(() => (isOver() ? undefined : this.check(tenantId, id, away))))));
+    away.signal.throwIfAborted();
   }
 
-  /** One that cannot be checked keeps nobody from checking the others. */
-  private async check(tenantId: string, id: string): Promise<void> {
+  /** One that cannot be checked keeps nobody from checking the others, unless our own database is away. */
+  private async check(tenantId: string, id: string, away: AbortController): Promise<void> {
     try {
       const server = await this.transactions.forTenant(tenantId, (tx) => this.servers.findById(tx, id));
       if (server?.isActive) await this.tests.check(server);
     } catch (error) {
-      this.logger.error({ err: error, server_id: id }, 'A database server could not be checked');
+      if (error instanceof DatabaseUnavailable) away.abort(error);
+      else this.logger.error({ err: error, server_id: id }, 'A database server could not be checked');
     }
   }
 }
