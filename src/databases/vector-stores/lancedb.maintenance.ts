@@ -18,8 +18,8 @@ export interface Tables {
   warn(message: string): void;
 }
 
-/** Long enough for a search of another process to finish on the version it began with. */
-export const KEPT_VERSIONS_MS = 5 * 60_000;
+/** Long enough for a search of another process to finish on the version it began with; a large table's may take a gigabyte each. */
+export const KEPT_VERSIONS_MS = 2 * 60_000;
 const FIRST_SWEEP_MS = 60_000;
 const SWEEP_EVERY_MS = 15 * 60_000;
 /** Each write of points leaves a fragment behind, and each row outside its index slows full text: 5,000 of them from 3 to 78 ms. */
@@ -28,9 +28,9 @@ const UNINDEXED_ROWS = 1000;
 /** Rounds cost by the size of the table, so a large one may leave more undone between them. */
 const FRAGMENTS_PER_ROW = 1 / 1000;
 const UNINDEXED_PER_ROW = 1 / 50;
-/** A process rests twice as long as it worked, so that most of the machine is left to those it works for. */
-const REST = 2;
-const LONGEST_REST_MS = 60_000;
+/** A process rests four times as long as it worked, so that most of the machine is left to those it works for. */
+const REST = 4;
+const LONGEST_REST_MS = 120_000;
 const PATIENCE_AT_CLOSE_MS = 2000;
 
 /**

@@ -19,7 +19,7 @@ export interface LanceDbOptions {
   /** Created when missing; several processes may share it. */
   directory: string;
   logger: { warn(message: string): void };
-  /** How long a version of a table stays readable after the next one; 5 minutes. */
+  /** How long a version of a table stays readable after the next one; 2 minutes. */
   keptVersionsMs?: number;
 }
 
