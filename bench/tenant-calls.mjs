@@ -17,7 +17,7 @@ export class TenantCalls {
     const { status, text } = await this.#send(method, path, JSON.stringify(body));
     const milliseconds = performance.now() - begun;
     if (status >= 300) throw new Error(`${method} ${path} answered ${status}: ${text}`);
-    return { answer: JSON.parse(text), milliseconds };
+    return { answer: text === '' ? null : JSON.parse(text), milliseconds };
   }
 
   async call(method, path, body) {

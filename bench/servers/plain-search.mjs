@@ -1,6 +1,5 @@
 // The floor of search: the query's vector is there, and the store is asked in this process. It also fills the collections that both search.
 import path from 'node:path';
-import { connect } from '@lancedb/lancedb';
 import pg from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { passages } from '../corpus.mjs';
@@ -15,6 +14,8 @@ const CHUNKS_A_DOCUMENT = 200;
 const { SUPERUSER_URL: superuserUrl, DATA_DIR: dataDir } = process.env;
 const directory = path.join(dataDir, 'vectors');
 const store = await LanceDbStore.open({ directory, logger: console });
+// Only now: the store tells the library to keep quiet before it loads it.
+const { connect } = await import('@lancedb/lancedb');
 const embedder = new HashEmbedder();
 const client = new pg.Client({ connectionString: superuserUrl });
 await client.connect();

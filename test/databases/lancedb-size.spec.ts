@@ -17,7 +17,7 @@ const QUERIES = 20;
 
 const numbers = new Random(11);
 const random = () => numbers.below(2 ** 32) / 2 ** 32;
-const around = (centre: readonly number[], spread: number) => Float32Array.from(centre, (value) => value + spread * (random() + random() + random() - 1.5));
+const around = (centre: readonly number[], spread: number) => Float32Array.from(centre, (value) => value + spread * (2 * random() - 1));
 const topics = Array.from({ length: TOPICS }, () => [...around(Array.from({ length: DIMENSIONS }, () => 0), 1)]);
 /** As embeddings are: near what is about the same. */
 const vector = () => around(topics[Math.floor(random() * TOPICS)]!, 0.7);
