@@ -60,7 +60,7 @@ const HOMES = [
   { name: 'pg-boss', packages: ['pg-boss'], homes: ['^src/jobs/'], comment: 'Others enqueue through JobsService.' },
   {
     name: 'vector-store-sdk',
-    packages: ['@lancedb/[^/]+', 'apache-arrow', '@qdrant/[^/]+', 'chromadb'],
+    packages: ['@lancedb/[^/]+', 'apache-arrow', '@qdrant/[^/]+'],
     homes: ['^src/databases/vector-stores/'],
     comment: 'Each vector store is one adapter behind the port.',
   },

@@ -7,6 +7,7 @@ import { vector } from '@electric-sql/pglite-pgvector';
 import { PostgresConnections } from '../../src/databases/vector-stores/pgvector.connections.js';
 import type { PostgresServer, SqlConnections } from '../../src/databases/vector-stores/pgvector.connections.js';
 import { PgVectorStore } from '../../src/databases/vector-stores/pgvector.store.js';
+import type { PgVectorTuning } from '../../src/databases/vector-stores/pgvector.store.js';
 import { pointId } from '../../src/databases/vector-stores/point-id.js';
 import { VectorServerFailure } from '../../src/databases/vector-stores/remote-failure.js';
 import { DISTANCES } from '../../src/databases/vector-stores/vector-store.js';
@@ -37,23 +38,23 @@ const connections: SqlConnections = {
     }),
   close: async () => undefined,
 };
-const overPglite = async () => PgVectorStore.over(connections);
+const overPglite = async (tuning: PgVectorTuning = {}) => PgVectorStore.over(connections, tuning);
 
-vectorStoreContract('PgVectorStore on PGlite', capacities, overPglite);
+vectorStoreContract('PgVectorStore on PGlite', capacities, () => overPglite());
 describePromises('PgVectorStore on PGlite', overPglite);
 
 const live = process.env['PGVECTOR_URL'];
 const schema = `morag_${randomUUID()}`;
-const overTcp = () => PgVectorStore.open({ ...serverAt(live ?? ''), schema });
+const overTcp = (tuning: PgVectorTuning = {}) => PgVectorStore.open({ ...serverAt(live ?? ''), schema, ...tuning });
 
 if (live === undefined) it.skip('PgVectorStore on a server: set PGVECTOR_URL to a database that has the extension', () => undefined);
 else {
-  vectorStoreContract('PgVectorStore on a server', capacities, overTcp);
+  vectorStoreContract('PgVectorStore on a server', capacities, () => overTcp());
   describePromises('PgVectorStore on a server', overTcp);
 }
 
 /** What pgvector adds to the promises of every store. */
-function describePromises(name: string, open: () => Promise<PgVectorStore>): void {
+function describePromises(name: string, open: (tuning?: PgVectorTuning) => Promise<PgVectorStore>): void {
   describe(name, () => {
     let store: PgVectorStore;
     let collection: string;
@@ -73,6 +74,22 @@ function describePromises(name: string, open: () => Promise<PgVectorStore>): voi
       await write([0, 1, 2].map((at) => point('a', at, vectorOf(at))));
       const hits = await store.search(collection, { tenantId: 'tenant-1', mode: 'vector', text: '', vector: Float32Array.from(vectorOf(1)), limit: 1 });
       expect(hits).toMatchObject([{ index: 1, score: 1 }]);
+    });
+
+    it.each([8, 2001])('asks the index where there is much to measure, and measures what that yields, with %d dimensions', async (dimensions) => {
+      const [measuring, asking] = [store, await open({ measuredRows: 20 })];
+      await store.ensureCollection(collection, { dimensions });
+      // On a curve, so that each has its own distance to any other.
+      const vectorOf = (at: number) => Array.from({ length: dimensions }, (_, index) => Math.cos((at / 150) * ((index % 8) + 1)));
+      await write(Array.from({ length: 150 }, (_, at) => point('a', at, vectorOf(at))));
+      await write(Array.from({ length: 30 }, (_, at) => point('b', at, vectorOf(at * 5 + 0.5), { tenantId: 'tenant-2' })));
+      for (const [tenantId, limit] of [['tenant-1', 10], ['tenant-2', 10], ['tenant-2', 50]] as const) {
+        const query = { tenantId, mode: 'vector', text: '', vector: Float32Array.from(vectorOf(60)), limit } as const;
+        const hits = await asking.search(collection, query);
+        expect(hits).toEqual(await measuring.search(collection, query));
+        expect(hits).toHaveLength(Math.min(limit, tenantId === 'tenant-1' ? 150 : 30));
+      }
+      await asking.close();
     });
 
     it('ranks a rare word above a common one', async () => {
@@ -126,6 +143,19 @@ describe('a PostgreSQL server', () => {
     const { port } = silent.address() as AddressInfo;
     expect(await failureOf(serverAt(plain, { port, connectTimeoutMs: 100 }))).toMatchObject({ code: 'timeout' });
     silent.close();
+  });
+
+  it('that ends a connection in the middle keeps nothing of it, and is asked again by another', async () => {
+    const own = new PostgresConnections(serverAt(plain));
+    const table = `cut_${randomUUID()}`;
+    const cut = own.transaction('', async (sql) => {
+      await sql.query(`CREATE TABLE "${table}" (id integer)`);
+      await sql.query('SELECT pg_terminate_backend(pg_backend_pid())');
+    });
+    await expect(cut).rejects.toMatchObject({ code: 'refused' });
+    const { rows } = await own.transaction('', (sql) => sql.query('SELECT to_regclass($1) AS found', [`"${table}"`]));
+    expect(rows).toEqual([{ found: null }]);
+    await own.close();
   });
 
   it('whose statement takes too long is not waited for', async () => {

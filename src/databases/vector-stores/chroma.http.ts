@@ -1,8 +1,6 @@
-import { types } from 'node:util';
 import type { Outbound } from '../../outbound/outbound.js';
-import { UrlNotAllowed, UrlTimedOut } from '../../outbound/outbound.errors.js';
-import { VectorServerFailure } from './remote-failure.js';
-import type { VectorServerFailureCode } from './remote-failure.js';
+import { failureOfStatus, failureOnTheWay, VectorServerFailure } from './remote-failure.js';
+import { requireVersion } from './server-version.js';
 
 export interface ChromaServer {
   /** Of the server, with or without a path before `/api`. */
@@ -13,11 +11,12 @@ export interface ChromaServer {
   /** `default_database` */
   database?: string;
   outbound: Pick<Outbound, 'fetch'>;
+  /** Of one request, to the last byte of its answer; 60 s. */
+  timeoutMs?: number;
 }
 
 /** The first whose collections have a `configuration`. */
-const OLDEST_MAJOR = 1;
-const BY_STATUS: Record<number, VectorServerFailureCode> = { 401: 'unauthorized', 403: 'unauthorized', 408: 'timeout', 504: 'timeout' };
+const OLDEST = [1, 0] as const;
 
 /**
  * The part of Chroma's HTTP API (version 2) that the store needs. Chroma's own client calls the platform's `fetch` and takes no other, so it
@@ -30,8 +29,8 @@ export class ChromaHttp {
 
   constructor(private readonly server: ChromaServer) {
     const { tenant = 'default_tenant', database = 'default_database', apiKey } = server;
-    this.root = `${server.url.replace(/\/+$/, '')}/api/v2`;
-    this.database = `/tenants/${encodeURIComponent(tenant)}/databases/${encodeURIComponent(database)}`;
+    this.root = `${server.url.replace(/\/+$/, '')}/api`;
+    this.database = `/v2/tenants/${encodeURIComponent(tenant)}/databases/${encodeURIComponent(database)}`;
     // Chroma's cloud reads the first, a proxy before a server of one's own usually the second.
     const credentials = { 'x-chroma-token': apiKey ?? '', authorization: `Bearer ${apiKey}` };
     this.headers = { 'content-type': 'application/json', ...(apiKey ? credentials : {}) };
@@ -39,17 +38,16 @@ export class ChromaHttp {
 
   /**
    * Makes sure that the server is there, new enough and has the database.
-   * @returns how many records it takes at once
+   * @returns its version, and how many records it takes at once
    * @throws VectorServerFailure
    */
-  async check(): Promise<{ maxBatch: number }> {
-    const version = await this.send<string>('GET', '/version');
-    if (typeof version !== 'string' || !(Number.parseInt(version, 10) >= OLDEST_MAJOR)) {
-      throw new VectorServerFailure('wrong_version', `There is no Chroma 1.0 or newer at this address (its version: ${JSON.stringify(version)?.slice(0, 100) ?? 'none'}).`);
-    }
+  async check(): Promise<{ version: string; maxBatch: number }> {
+    // What came before 1.0 has another interface, which tells its version as well.
+    const said = (await this.send('GET', '/v2/version')) ?? (await this.send('GET', '/v1/version'));
+    const version = requireVersion('Chroma', said, OLDEST);
     if ((await this.send('GET', this.database)) === undefined) throw new VectorServerFailure('unexpected', 'Chroma has no such tenant or database. Create it there, or name another one.');
-    const limits = await this.send<{ max_batch_size?: number }>('GET', '/pre-flight-checks');
-    return { maxBatch: limits?.max_batch_size ?? Number.POSITIVE_INFINITY };
+    const limits = await this.send<{ max_batch_size?: number }>('GET', '/v2/pre-flight-checks');
+    return { version, maxBatch: limits?.max_batch_size ?? Number.POSITIVE_INFINITY };
   }
 
   /**
@@ -58,33 +56,33 @@ export class ChromaHttp {
    * @returns undefined when the collection does not exist
    * @throws VectorServerFailure
    */
-  async collections<T>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<T | undefined> {
+  collections<T>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<T | undefined> {
     return this.send<T>(method, `${this.database}/collections${path}`, body);
   }
 
+  /** @returns undefined where Chroma itself says that there is no such thing */
   private async send<T>(method: string, path: string, body?: object): Promise<T | undefined> {
-    try {
-      const response = await this.server.outbound.fetch(`${this.root}${path}`, { method, headers: this.headers, ...(body ? { body: JSON.stringify(body) } : {}) });
-      const text = await response.text();
-      if (response.ok) return JSON.parse(text) as T;
-      if (response.status === 404) return undefined;
-      throw failureOf(response.status, text);
-    } catch (error) {
-      throw asServerFailure(error);
-    }
+    const { outbound, timeoutMs = 60_000 } = this.server;
+    const init = { method, headers: this.headers, totalTimeoutMs: timeoutMs, ...(body ? { body: JSON.stringify(body) } : {}) };
+    const { status, text } = await outbound
+      .fetch(`${this.root}${path}`, init)
+      .then(async (response) => ({ status: response.status, text: await response.text() }))
+      .catch((error: unknown) => {
+        throw failureOnTheWay('Chroma', error);
+      });
+    const answer = parsed(text);
+    if (status === 200 && answer !== undefined) return answer as T;
+    // Anything may answer 404, and what is no Chroma must not pass for one that is empty. Its versions before 1.0 say `detail`.
+    if (status === 404 && typeof answer === 'object' && answer !== null && ('error' in answer || 'detail' in answer)) return undefined;
+    if (status === 200 || status === 404) throw new VectorServerFailure('unexpected', 'What answers at this address is no Chroma. Check host and port.');
+    throw failureOfStatus('Chroma', status, text);
   }
 }
 
-function failureOf(status: number, text: string): VectorServerFailure {
-  return new VectorServerFailure(BY_STATUS[status] ?? 'unexpected', `Chroma answered ${status}: ${text.slice(0, 500)}`);
-}
-
-function asServerFailure(cause: unknown): unknown {
-  if (cause instanceof UrlTimedOut) return new VectorServerFailure('timeout', 'Chroma did not answer in time.', { cause });
-  if (cause instanceof SyntaxError) return new VectorServerFailure('wrong_version', 'What answers at this address is no Chroma: its answers are not JSON.', { cause });
-  if (!(cause instanceof UrlNotAllowed)) return cause;
-  if (!cause.transient) return new VectorServerFailure('not_allowed', 'The address of this Chroma server may not be used here.', { cause });
-  const code = types.isNativeError(cause.cause) && 'code' in cause.cause ? String(cause.cause.code) : '';
-  if (/CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO/.test(code)) return new VectorServerFailure('tls', `Chroma's certificate is not accepted (${code}).`, { cause });
-  return new VectorServerFailure(/TIMEOUT|TIMEDOUT/.test(code) ? 'timeout' : 'refused', 'Chroma cannot be reached under its address.', { cause });
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -45,6 +45,8 @@ const NUMBERS_PER_REQUEST = 400_000;
 /** Candidates beyond the limit, so that equal scores at the edge are cut by id. */
 const MARGIN = 50;
 const IDS_PER_PAGE = 10_000;
+/** A server on one machine keeps its metadata in SQLite, which takes 32,766 values in a statement. More documents than that cannot be left out. */
+const IDS_PER_QUESTION = 30_000;
 const COLLECTIONS_PER_PAGE = 1000;
 
 /**
@@ -124,13 +126,17 @@ export class ChromaStore extends VectorStore {
     if (!collection) return [];
     if (!query.vector) throw new TypeError(`A search by ${query.mode} needs a vector.`);
     checkVector(query.vector, collection.dimensions);
-    const found = await this.http.collections<Found>('POST', `${collection.path}/query`, {
-      query_embeddings: [[...query.vector]],
-      n_results: query.limit + MARGIN,
-      where: whereQuery(query),
-      include: ['distances', 'metadatas'],
-    });
-    return found ? inOrder(toHits(found, query.tenantId, collection.distance)).slice(0, query.limit) : [];
+    const hits: VectorHit[] = [];
+    for (const where of whereQuery(query)) {
+      const found = await this.http.collections<Found>('POST', `${collection.path}/query`, {
+        query_embeddings: [[...query.vector]],
+        n_results: query.limit + MARGIN,
+        where,
+        include: ['distances', 'metadatas'],
+      });
+      if (found) hits.push(...toHits(found, query.tenantId, collection.distance));
+    }
+    return inOrder(hits).slice(0, query.limit);
   }
 
   override async count(name: string, tenantId: string): Promise<number> {
@@ -138,11 +144,11 @@ export class ChromaStore extends VectorStore {
     return collection ? (await this.idsOf(collection, { tenant_id: tenantId })).length : 0;
   }
 
-  override async ping(): Promise<{ latencyMs: number }> {
+  override async ping(): Promise<{ latencyMs: number; version: string }> {
     const start = performance.now();
-    this.maxBatch = undefined;
-    await this.batchSize();
-    return { latencyMs: performance.now() - start };
+    const { version, maxBatch } = await this.http.check();
+    this.maxBatch = maxBatch;
+    return { latencyMs: performance.now() - start, version };
   }
 
   override async close(): Promise<void> {
@@ -214,9 +220,12 @@ function whereDocument({ tenantId, documentId }: DocumentScope, { only, upTo, ex
   return { $and: parts };
 }
 
-function whereQuery({ tenantId, documentIds, excludeDocumentIds = [] }: VectorQuery): Where {
-  const parts: Where[] = [{ tenant_id: tenantId }];
-  if (documentIds) parts.push({ document_id: { $in: documentIds } });
-  if (excludeDocumentIds.length > 0) parts.push({ document_id: { $nin: excludeDocumentIds } });
-  return { $and: parts };
+/** One condition a question; each document is in one of them. */
+function whereQuery({ tenantId, documentIds, excludeDocumentIds = [] }: VectorQuery): Where[] {
+  const tenant = { tenant_id: tenantId };
+  if (!documentIds) return [{ $and: excludeDocumentIds.length > 0 ? [tenant, { document_id: { $nin: excludeDocumentIds } }] : [tenant] }];
+  const excluded = new Set(excludeDocumentIds);
+  const wanted = [...new Set(documentIds)].filter((id) => !excluded.has(id));
+  const groups = Array.from({ length: Math.ceil(wanted.length / IDS_PER_QUESTION) }, (_, at) => wanted.slice(at * IDS_PER_QUESTION, (at + 1) * IDS_PER_QUESTION));
+  return groups.map((ids) => ({ $and: [tenant, { document_id: { $in: ids } }] }));
 }

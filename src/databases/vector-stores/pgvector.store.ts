@@ -7,26 +7,35 @@ import {
 import type { Collection, Filter } from './pgvector.sql.js';
 import { fuse, inOrder } from './ranking.js';
 import { VectorServerFailure } from './remote-failure.js';
+import { requireVersion } from './server-version.js';
 import { checkCollectionName, checkCollectionPrefix, checkPoints, checkVector, checkVersions } from './vector-checks.js';
 import { CollectionMissing, VectorDimensionMismatch, VectorDistanceMismatch } from './vector-store.errors.js';
 import { DISTANCES, VectorStore } from './vector-store.js';
 import type { Capacities, CollectionOptions, Distance, DocumentScope, VectorHit, VectorPoint, VectorQuery, VersionRange, VersionScope } from './vector-store.js';
 import { wordsOf } from './words.js';
 
-export interface PgVectorOptions extends PostgresServer {
+export interface PgVectorTuning {
   /** Of the tables; created when missing. `morag` */
   schema?: string;
+  /** So many vectors of a question's tenant and documents are measured one by one rather than looked for in the index: exact, and as fast; 10,000. */
+  measuredRows?: number;
 }
 
+export type PgVectorOptions = PostgresServer & PgVectorTuning;
+
 /** The first with iterative scans, without which a filter leaves too few of what the index yields. */
-const OLDEST_VERSION = [0, 8];
+const OLDEST = [0, 8] as const;
 const POINTS_PER_INSERT = 200;
-/** Vectors that are measured one by one rather than looked for in the index: exact, and as fast. */
-const MEASURED_ROWS = 10_000;
 /** Of a question; the first ones. */
 const MAX_QUERY_WORDS = 64;
 /** A word that so many chunks hold adds to the score of others, and selects none while there is a rarer one. */
 const COMMON_WORD = 10_000;
+
+interface Extension {
+  version: string;
+  /** Which holds its types and operators. */
+  schema: string;
+}
 
 interface Row {
   id: string;
@@ -49,23 +58,24 @@ const SIMILARITY: Record<Distance, (distance: number) => number> = {
 export class PgVectorStore extends VectorStore {
   /** HNSW serves up to 4,000 dimensions, above 2,000 in half precision; beyond, every vector of a tenant is measured. */
   override readonly capacities: Capacities = { keyword: true, maxDimensions: 16_000, distances: DISTANCES };
-  private extensionSchema: Promise<string> | undefined;
+  private extension: Promise<Extension> | undefined;
 
   private constructor(
     private readonly connections: SqlConnections,
     private readonly schema: string,
+    private readonly measuredRows: number,
   ) {
     super();
   }
 
   /** Connects at the first use. */
-  static async open({ schema = 'morag', ...server }: PgVectorOptions): Promise<PgVectorStore> {
-    return new PgVectorStore(new PostgresConnections(server), schema);
+  static async open(options: PgVectorOptions): Promise<PgVectorStore> {
+    return PgVectorStore.over(new PostgresConnections(options), options);
   }
 
   /** Over connections of another kind, such as an embedded PostgreSQL. */
-  static over(connections: SqlConnections, schema = 'morag'): PgVectorStore {
-    return new PgVectorStore(connections, schema);
+  static over(connections: SqlConnections, { schema = 'morag', measuredRows = 10_000 }: PgVectorTuning = {}): PgVectorStore {
+    return new PgVectorStore(connections, schema, measuredRows);
   }
 
   override async ensureCollection(name: string, { dimensions, distance = 'cosine' }: CollectionOptions): Promise<void> {
@@ -134,7 +144,7 @@ export class PgVectorStore extends VectorStore {
     const settings = `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off;
       SET LOCAL hnsw.iterative_scan = relaxed_order; SET LOCAL hnsw.ef_search = ${Math.max(100, Math.min(1000, wanted * 2))}`;
     return this.onCollection(collection, settings, [], async (sql, found) => {
-      const byVector = mode === 'keyword' ? [] : await nearest(sql, found, query, wanted);
+      const byVector = mode === 'keyword' ? [] : await nearest(sql, found, query, { limit: wanted, measuredRows: this.measuredRows });
       const byKeyword = mode === 'vector' ? [] : await matches(sql, found, query, wanted);
       const hits = mode === 'hybrid' ? fuse(byVector, byKeyword) : [...byVector, ...byKeyword];
       return hits.slice(0, limit);
@@ -148,11 +158,15 @@ export class PgVectorStore extends VectorStore {
     });
   }
 
-  override async ping(): Promise<{ latencyMs: number }> {
+  /** @returns the version of the extension */
+  override async ping(): Promise<{ latencyMs: number; version: string }> {
     const start = performance.now();
-    this.extensionSchema = undefined;
-    await this.inTransaction('', (sql) => this.ensureSchema(sql));
-    return { latencyMs: performance.now() - start };
+    this.extension = undefined;
+    const version = await this.inTransaction('', async (sql, extension) => {
+      await this.ensureSchema(sql);
+      return extension.version;
+    });
+    return { latencyMs: performance.now() - start, version };
   }
 
   override async close(): Promise<void> {
@@ -194,29 +208,26 @@ export class PgVectorStore extends VectorStore {
     }
   }
 
-  private async inTransaction<T>(settings: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+  private async inTransaction<T>(settings: string, work: (sql: Sql, extension: Extension) => Promise<T>): Promise<T> {
     try {
-      this.extensionSchema ??= this.connections.transaction('', findExtension);
-      const path = `SET LOCAL search_path = pg_catalog, ${quoteIdentifier(await this.extensionSchema)}`;
-      return await this.connections.transaction(settings === '' ? path : `${settings}; ${path}`, work);
+      const extension = await (this.extension ??= this.connections.transaction('', findExtension));
+      const path = `SET LOCAL search_path = pg_catalog, ${quoteIdentifier(extension.schema)}`;
+      return await this.connections.transaction(settings === '' ? path : `${settings}; ${path}`, (sql) => work(sql, extension));
     } catch (error) {
       // It may be that the extension has been moved or dropped meanwhile.
-      this.extensionSchema = undefined;
+      this.extension = undefined;
       throw error;
     }
   }
 }
 
-/** @returns the schema that holds the extension's types and operators */
-async function findExtension(sql: Sql): Promise<string> {
-  const { rows } = await sql.query<{ version: string; schema: string }>(
+async function findExtension(sql: Sql): Promise<Extension> {
+  const { rows } = await sql.query<Extension>(
     `SELECT extversion AS version, nspname AS schema FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'vector'`,
   );
   const [found] = rows;
   if (!found) throw new VectorServerFailure('wrong_version', 'The extension pgvector is missing in this database. Its owner adds it with: CREATE EXTENSION vector;');
-  const [major = 0, minor = 0] = found.version.split('.').map(Number);
-  if (major > OLDEST_VERSION[0]! || minor >= OLDEST_VERSION[1]!) return found.schema;
-  throw new VectorServerFailure('wrong_version', `The extension pgvector is ${found.version}; 0.8.0 or newer is needed. Install it, then: ALTER EXTENSION vector UPDATE;`);
+  return { ...found, version: requireVersion('pgvector', found.version, OLDEST) };
 }
 
 async function lock(sql: Sql, name: string): Promise<void> {
@@ -227,22 +238,22 @@ function readComment(comment: string | null | undefined): { collection: string; 
   return comment?.startsWith('{"collection":') ? (JSON.parse(comment) as { collection: string; distance: Distance }) : undefined;
 }
 
-async function nearest(sql: Sql, collection: Collection, query: VectorQuery, limit: number): Promise<VectorHit[]> {
+async function nearest(sql: Sql, collection: Collection, query: VectorQuery, { limit, measuredRows }: { limit: number; measuredRows: number }): Promise<VectorHit[]> {
   if (!query.vector) throw new TypeError(`A search by ${query.mode} needs a vector.`);
   checkVector(query.vector, collection.dimensions);
   const filter = whereQuery(query);
   const values = [...filter.values, vectorLiteral(query.vector), limit];
   const ask = async (text: string) => (await sql.query<Row>(text, values)).rows;
   const fromIndex = indexedNearest(collection, filter);
-  let rows = fromIndex && (await hasMany(sql, collection, filter)) ? await ask(fromIndex) : [];
+  let rows = fromIndex && (await hasMore(sql, collection, filter, measuredRows)) ? await ask(fromIndex) : [];
   // Also where the index gave up before it had met enough rows of the filter.
   if (rows.length < limit) rows = await ask(exactNearest(collection, filter));
   const toSimilarity = SIMILARITY[collection.distance];
   return inOrder(rows.map((row) => toHit(row, 'vector', toSimilarity(row.distance))));
 }
 
-async function hasMany(sql: Sql, { table }: Collection, { sql: where, values }: Filter): Promise<boolean> {
-  const { rows } = await sql.query(`SELECT FROM ${table} WHERE ${where} OFFSET ${MEASURED_ROWS} LIMIT 1`, values);
+async function hasMore(sql: Sql, { table }: Collection, { sql: where, values }: Filter, than: number): Promise<boolean> {
+  const { rows } = await sql.query(`SELECT FROM ${table} WHERE ${where} OFFSET ${than} LIMIT 1`, values);
   return rows.length > 0;
 }
 
