@@ -26,6 +26,8 @@ export class Refusal extends Error {
 export class QdrantModel {
   private readonly collections = new Map<string, Collection>();
   private operations = 0;
+  /** How far a write has come when it is answered. */
+  updateStatus: Schemas['UpdateStatus'] = 'completed';
 
   get names(): string[] {
     return [...this.collections.keys()];
@@ -55,16 +57,21 @@ export class QdrantModel {
       segments_count: 1,
       config: {
         params: { ...(vectors ? { vectors } : {}), ...(sparse_vectors ? { sparse_vectors } : {}) },
-        hnsw_config: { ef_construct: 100, full_scan_threshold: 10_000, m: params.hnsw_config?.['m'] as number ?? 16 },
+        hnsw_config: { m: 16, ef_construct: 100, full_scan_threshold: 10_000, ...(params.hnsw_config as Partial<Schemas['HnswConfig']> | undefined) },
         optimizer_config: { deleted_threshold: 0.2, vacuum_min_vector_number: 1000, default_segment_number: 2, flush_interval_sec: 5 },
       },
       payload_schema: Object.fromEntries(Object.entries(indexes).map(([field, index]) => [field, { data_type: index.type, params: index, points: points.size }])),
     };
   }
 
+  /** As if their creator had died before they were there. */
+  forgetIndexes(name: string): void {
+    this.of(name).indexes = {};
+  }
+
   createIndex(name: string, { field_name, field_schema }: Schemas['CreateFieldIndex']): Schemas['UpdateResult'] {
     this.of(name).indexes[field_name] = field_schema as Schemas['PayloadSchemaParams'];
-    return this.completed();
+    return this.result();
   }
 
   /** One operation after the other: what came before one that is refused stays. */
@@ -78,7 +85,7 @@ export class QdrantModel {
       } else if ('delete' in operation && 'filter' in operation.delete) {
         for (const point of matching(points, operation.delete.filter)) points.delete(String(point.id));
       } else throw new Refusal(501, 'the model knows no such operation');
-      return this.completed();
+      return this.result();
     });
   }
 
@@ -106,8 +113,8 @@ export class QdrantModel {
     return collection;
   }
 
-  private completed(): Schemas['UpdateResult'] {
-    return { operation_id: this.operations++, status: 'completed' };
+  private result(): Schemas['UpdateResult'] {
+    return { operation_id: this.operations++, status: this.updateStatus };
   }
 }
 
@@ -174,9 +181,9 @@ function passes(point: Point, { must, must_not, should, min_should }: Schemas['F
 }
 
 function holds(point: Point, condition: Condition): boolean {
-  if ('has_id' in condition) return (condition as Schemas['HasIdCondition']).has_id.includes(point.id);
+  if ('has_id' in condition) return condition.has_id.includes(point.id);
   if (!('key' in condition)) throw new Refusal(501, 'the model knows no such condition');
-  const { key, match, range } = condition as Schemas['FieldCondition'];
+  const { key, match, range } = condition;
   const value = (point.payload as Record<string, string | number>)[key]!;
   if (match && 'value' in match) return match['value'] === value;
   if (match && 'any' in match) return (match['any'] as (string | number)[]).includes(value);

@@ -29,7 +29,6 @@ export interface SeenRequest {
   operation: string;
   collection: string;
   body: unknown;
-  bytes: number;
 }
 
 /**
@@ -39,94 +38,95 @@ export interface SeenRequest {
 export class QdrantStub {
   readonly seen: SeenRequest[] = [];
   readonly model = new QdrantModel();
-  /** What an update comes to. */
-  updateStatus: Schemas['UpdateStatus'] = 'completed';
+  /** The same after it was stopped. */
+  readonly url: string;
 
   private constructor(
     private readonly server: Server,
-    private readonly options: { version: string; apiKey?: string },
-  ) {}
+    readonly options: { version: string; apiKey?: string },
+  ) {
+    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
 
   static async start(options: { version?: string; apiKey?: string } = {}): Promise<QdrantStub> {
-    const server = createServer();
+    api ??= describedApi();
+    const described = await api;
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
     const stub = new QdrantStub(server, { version: '1.19.0', ...options });
-    const api = await stub.api();
     server.on('request', (request, response) => {
-      const answering = stub.answer(api, request).catch((error: unknown) => no(500, String(error)));
+      const answering = stub.answer(described, request).catch((error: unknown) => no(500, String(error)));
       void answering.then(({ status, json }) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(json)));
     });
-    await once(server.listen(0, '127.0.0.1'), 'listening');
     return stub;
   }
 
-  get url(): string {
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
-  }
-
   async stop(): Promise<void> {
-    this.server.closeAllConnections();
     this.server.close();
+    this.server.closeAllConnections();
     await once(this.server, 'close');
   }
 
-  private async api(): Promise<OpenAPIBackend> {
-    const { model } = this;
-    const on = (work: (name: string, body: never) => unknown): Handler => (context: Context, bytes: number): Answer => {
-      const name = String(context.request.params['collection_name'] ?? '');
-      this.seen.push({ operation: context.operation.operationId!, collection: name, body: context.request.requestBody, bytes });
-      try {
-        return ok(work(name, context.request.requestBody as never));
-      } catch (error) {
-        if (error instanceof Refusal) return no(error.status, error.message);
-        throw error;
-      }
-    };
-    const api = new OpenAPIBackend({
-      definition: readDescription(),
-      quick: true,
-      coerceTypes: true,
-      ajvOpts: { strict: false },
-      customizeAjv: (ajv) => {
-        addFormats.default(ajv);
-        ajv.addFormat('uint8', { type: 'number', validate: (value) => value >= 0 && value < 2 ** 8 });
-        ajv.addFormat('uint32', { type: 'number', validate: (value) => value >= 0 && value < 2 ** 32 });
-        for (const format of ['uint', 'uint64']) ajv.addFormat(format, { type: 'number', validate: (value) => Number.isSafeInteger(value) && value >= 0 });
-        ajv.addFormat('partial-date-time', true);
-        return ajv;
-      },
-      handlers: {
-        root: () => ({ status: 200, json: { title: 'qdrant - vector search engine', version: this.options.version } }),
-        get_collections: on(() => ({ collections: model.names.map((name) => ({ name })) })),
-        collection_exists: on((name) => ({ exists: model.has(name) })),
-        get_collection: on((name) => model.info(name)),
-        create_collection: on((name, body) => model.create(name, body)),
-        delete_collection: on((name) => model.drop(name)),
-        create_field_index: on((name, body) => model.createIndex(name, body)),
-        batch_update: on((name, { operations }: Schemas['UpdateOperations']) => model.update(name, operations).map((result) => ({ ...result, status: this.updateStatus }))),
-        query_batch_points: on((name, { searches }: Schemas['QueryRequestBatch']) => searches.map((search) => model.query(name, search))),
-        count_points: on((name, body) => model.count(name, body)),
-        validationFail: ({ validation }: Context) => no(400, `the request is none of Qdrant's: ${JSON.stringify(validation.errors)}`),
-        notFound: () => ({ status: 404, json: {} }),
-        notImplemented: ({ operation }: Context) => no(501, `the model knows no ${operation.operationId}`),
-        postResponseHandler: ({ operation, response }: Context) => {
-          const { status, json } = response as Answer;
-          const { errors } = operation?.operationId ? api.validateResponse(json, operation.operationId, status) : {};
-          return errors?.length ? no(500, `the answer is none of Qdrant's: ${JSON.stringify(errors)}`) : response;
-        },
-      },
-    });
-    return api.init();
-  }
-
-  private async answer(api: OpenAPIBackend, request: IncomingMessage): Promise<Answer> {
+  private async answer(described: OpenAPIBackend, request: IncomingMessage): Promise<Answer> {
     const chunks: Buffer[] = await request.toArray();
     const body = Buffer.concat(chunks);
     if (body.length > MAX_BYTES) return no(413, 'Payload Too Large');
     const { apiKey } = this.options;
     if (apiKey !== undefined && request.url !== '/' && request.headers['api-key'] !== apiKey) return no(401, 'Must provide an API key or an Authorization bearer token');
     const json: unknown = body.length > 0 ? JSON.parse(body.toString()) : undefined;
-    return (await api.handleRequest({ method: request.method!, path: request.url!, body: json, headers: { 'content-type': 'application/json' } }, body.length)) as Answer;
+    return (await described.handleRequest({ method: request.method!, path: request.url!, body: json, headers: { 'content-type': 'application/json' } }, this)) as Answer;
   }
+}
+
+/** Made once a test file, for the checks of a description of 300 kB take seconds to compile. */
+let api: Promise<OpenAPIBackend> | undefined;
+
+function describedApi(): Promise<OpenAPIBackend> {
+  const on = (work: (model: QdrantModel, name: string, body: never) => unknown): Handler => ({ operation, request }: Context, { seen, model }: QdrantStub): Answer => {
+    const name = String(request.params['collection_name'] ?? '');
+    seen.push({ operation: operation.operationId!, collection: name, body: request.requestBody });
+    try {
+      return ok(work(model, name, request.requestBody as never));
+    } catch (error) {
+      if (error instanceof Refusal) return no(error.status, error.message);
+      throw error;
+    }
+  };
+  const backend = new OpenAPIBackend({
+    definition: readDescription(),
+    quick: true,
+    coerceTypes: true,
+    ajvOpts: { strict: false },
+    customizeAjv: (ajv) => {
+      addFormats.default(ajv);
+      ajv.addFormat('uint8', { type: 'number', validate: (value) => value >= 0 && value < 2 ** 8 });
+      ajv.addFormat('uint32', { type: 'number', validate: (value) => value >= 0 && value < 2 ** 32 });
+      for (const format of ['uint', 'uint64']) ajv.addFormat(format, { type: 'number', validate: (value) => Number.isSafeInteger(value) && value >= 0 });
+      ajv.addFormat('partial-date-time', true);
+      return ajv;
+    },
+    handlers: {
+      root: (_context: Context, { options }: QdrantStub) => ({ status: 200, json: { title: 'qdrant - vector search engine', version: options.version } }),
+      get_collections: on((model) => ({ collections: model.names.map((name) => ({ name })) })),
+      collection_exists: on((model, name) => ({ exists: model.has(name) })),
+      get_collection: on((model, name) => model.info(name)),
+      create_collection: on((model, name, body) => model.create(name, body)),
+      delete_collection: on((model, name) => model.drop(name)),
+      create_field_index: on((model, name, body) => model.createIndex(name, body)),
+      batch_update: on((model, name, { operations }: Schemas['UpdateOperations']) => model.update(name, operations)),
+      query_batch_points: on((model, name, { searches }: Schemas['QueryRequestBatch']) => searches.map((search) => model.query(name, search))),
+      count_points: on((model, name, body) => model.count(name, body)),
+      validationFail: ({ validation }: Context) => no(400, `the request is none of Qdrant's: ${JSON.stringify(validation.errors)}`),
+      notFound: () => ({ status: 404, json: {} }),
+      notImplemented: ({ operation }: Context) => no(501, `the model knows no ${operation.operationId}`),
+      postResponseHandler: ({ operation, response }: Context) => {
+        const { status, json } = response as Answer;
+        const { errors } = operation?.operationId ? backend.validateResponse(json, operation.operationId, status) : {};
+        return errors?.length ? no(500, `the answer is none of Qdrant's: ${JSON.stringify(errors)}`) : response;
+      },
+    },
+  });
+  return backend.init();
 }
 
 function ok(result: unknown): Answer {

@@ -90,7 +90,9 @@ export class QdrantHttp {
   }
 
   private async result<T>(method: string, path: string, body?: object, absent?: number): Promise<T | undefined> {
-    return (await this.send<{ result: T }>(method, path, body, absent))?.result;
+    const answer = await this.send<{ result?: T }>(method, path, body, absent);
+    if (answer && answer.result === undefined) throw noQdrant();
+    return answer?.result;
   }
 
   /**
@@ -100,18 +102,26 @@ export class QdrantHttp {
   private async send<T>(method: string, path: string, body?: object, absent = 404): Promise<T | undefined> {
     const { outbound, timeoutMs = 60_000 } = this.server;
     const init = { method, headers: this.headers, totalTimeoutMs: timeoutMs, ...(body ? { body: JSON.stringify(body) } : {}) };
-    const { status, text } = await outbound.fetch(`${this.root}${path}`, init).then(
-      async (response) => ({ status: response.status, text: await response.text() }),
-    ).catch((error: unknown) => {
+    let status: number;
+    let text: string;
+    try {
+      const response = await outbound.fetch(`${this.root}${path}`, init);
+      status = response.status;
+      text = await response.text();
+    } catch (error) {
       throw failureOnTheWay('Qdrant', error);
-    });
+    }
     const answer = parsed(text);
     if (status === 200 && answer) return answer as T;
     // Anything may answer 404, and what is no Qdrant must not pass for one that is empty.
     if (status === absent && answer?.status?.error !== undefined) return undefined;
-    if (status === 200 || status === 404) throw new VectorServerFailure('unexpected', 'What answers at this address is no Qdrant. Check host and port.');
-    throw failureOfStatus('Qdrant', status, answer?.status?.error ?? text);
+    if (status === 200 || status === 404) throw noQdrant();
+    throw failureOfStatus('Qdrant', status, answer?.status?.error ?? 'without saying why');
   }
+}
+
+function noQdrant(): VectorServerFailure {
+  return new VectorServerFailure('unexpected', 'What answers at this address is no Qdrant. Check host and port.');
 }
 
 function parsed(text: string): { status?: { error?: string } } | undefined {
