@@ -4,7 +4,7 @@ import { dimensionsOf, distanceOf, LANCEDB_DISTANCES } from './lancedb.rows.js';
 type LanceDb = typeof import('@lancedb/lancedb');
 
 /** Up to here every vector is compared: fast enough, and exact. */
-export const EXACT_ROWS = 20_000;
+const EXACT_ROWS = 20_000;
 /** Long vectors are compared more slowly: 20,000 of 384 numbers are as many. */
 const EXACT_NUMBERS = 8_000_000;
 const VECTOR_INDEX = 'vector_idx';
