@@ -5,7 +5,7 @@ const fieldOf = (value: unknown): string => {
   try {
     parseFilter(value);
   } catch (error) {
-    if (error instanceof ValidationFailed) return (error.members!['errors'] as { field: string }[])[0]!.field;
+    if (error instanceof ValidationFailed) return (error.members['errors'] as { field: string }[])[0]!.field;
     throw error;
   }
   return 'none';
