@@ -146,7 +146,7 @@ function invalid(what: string, cause?: unknown): EmbeddingFailed {
 }
 
 /** The client adds what `OPENAI_CUSTOM_HEADERS` holds, which may be the operator's credentials and is nothing for a tenant's endpoint. */
-function ownHeaders(headers: HeadersInit | undefined, apiKey: string): Headers {
+function ownHeaders(headers: RequestInit['headers'], apiKey: string): Headers {
   const all = new Headers(headers);
   const own = new Headers({ authorization: `Bearer ${apiKey}` });
   for (const name of ['accept', 'content-type', 'user-agent']) {
