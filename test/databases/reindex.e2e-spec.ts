@@ -166,6 +166,8 @@ describe('a reindex', () => {
       const done = () => api.database.query('SELECT document_id FROM reindexed_documents');
       await eventually(done, (rows) => rows.length === 2);
       await worker.end('SIGKILL');
+      // As if its silence had been noticed already.
+      await api.database.query(`UPDATE pgboss.job SET heartbeat_on = now() - interval '1 hour' WHERE name = 'reindex-database' AND state = 'active'`);
       embeddings.release();
       const another = await api.processBeside({ ROLE: 'worker', OUTBOUND_ALLOW: '127.0.0.1' });
       await eventually(look, ({ status }) => status === 'FINISHED', 60_000);

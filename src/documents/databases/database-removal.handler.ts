@@ -9,7 +9,7 @@ import { DatabaseContentsRepository } from './database-contents.repository.js';
 const BATCH = 100;
 const SLICE_MS = 20_000;
 /** Until the documents' files and rows have gone by themselves. */
-const LOOK_AGAIN_SECONDS = 5;
+const LOOK_AGAIN_SECONDS = 2;
 
 /** Removes what is in a database that was hidden: its documents one by one, and the row when the last of them is gone. */
 @Injectable()
