@@ -4,6 +4,11 @@ import { Sealer } from '../common/sealer.js';
 import { Outbound } from '../outbound/outbound.js';
 import { openEmbedder } from './embedder.factory.js';
 import { Embedder, EmbeddingFailed, type EmbeddingProvider } from './embedder.js';
+import { EmbeddingMetrics } from './embedding-metrics.js';
+import { EmbeddingUsage } from './embedding-usage.js';
+import { EndpointTurns } from './endpoint-turns.js';
+import { MeteredEmbedder } from './metered.embedder.js';
+import { OnnxModels } from './onnx-models.js';
 import { chooseEmbedding, type ChosenEmbedding, type WantedEmbedding } from './embedding-choices.js';
 
 /** Which model a database's vectors come from. */
@@ -17,6 +22,8 @@ export interface EmbeddingChoice {
   /** Sealed at `place`. */
   apiKey: Buffer | null;
   place: string;
+  /** Who is told to have used it. */
+  tenantId: string;
 }
 
 /** Clients of endpoints that tenants named, kept for their connections' sake. */
@@ -26,30 +33,48 @@ const MOST_KEPT = 200;
 @Injectable()
 export class Embedders {
   private readonly opened = new LRUCache<string, Promise<Embedder>>({ max: MOST_KEPT });
+  private readonly turns = new LRUCache<string, EndpointTurns>({ max: MOST_KEPT });
 
   constructor(
-    /** The installation's own. */
+    /** The installation's own, not counted for anybody. */
     readonly standard: Embedder,
     private readonly sealer: Sealer,
-    private readonly outbound: Outbound,
+    readonly outbound: Outbound,
+    readonly models: OnnxModels,
+    private readonly usage: EmbeddingUsage,
+    private readonly metrics: EmbeddingMetrics,
   ) {}
 
   /** @throws ValidationFailed for what does not fit together; UrlNotAllowed */
   choose(wanted: WantedEmbedding): Promise<ChosenEmbedding> {
-    return chooseEmbedding(wanted, this.standard, this.outbound);
+    return chooseEmbedding(wanted, this);
   }
 
   /** @throws SealBroken; EmbeddingFailed when the model cannot be used here, or is not what the installation runs any more */
   async of(choice: EmbeddingChoice): Promise<Embedder> {
-    const { provider, model, dimensions, url, apiKey, place } = choice;
+    return new MeteredEmbedder(await this.open(choice), this.metrics, (amount) => this.usage.note(choice.tenantId, amount));
+  }
+
+  private async open({ provider, model, dimensions, url, apiKey, place, tenantId }: EmbeddingChoice): Promise<Embedder> {
     if (provider === null) return this.requireStandard(model, dimensions);
     const key = JSON.stringify([provider, model, dimensions, url, place, apiKey?.toString('base64')]);
     const known = this.opened.get(key);
     if (known) return known;
-    const opening = openEmbedder({ provider, model, dimensions, url, apiKey: apiKey && this.sealer.open(apiKey, place) }, this.outbound);
+    const tools = { outbound: this.outbound, models: this.models, turns: this.turnsOf(tenantId, url) };
+    const opening = openEmbedder({ provider, model, dimensions, url, apiKey: apiKey && this.sealer.open(apiKey, place) }, tools);
     this.opened.set(key, opening);
     opening.catch(() => this.opened.delete(key));
     return opening;
+  }
+
+  /** One for all databases of a tenant at an endpoint: no tenant waits for another's jobs. */
+  private turnsOf(tenantId: string, url: string | null): EndpointTurns {
+    const key = `${tenantId} ${url}`;
+    const known = this.turns.get(key);
+    if (known) return known;
+    const turns = new EndpointTurns();
+    this.turns.set(key, turns);
+    return turns;
   }
 
   private requireStandard(model: string, dimensions: number): Embedder {

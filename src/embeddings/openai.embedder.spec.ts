@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { Outbound } from '../outbound/outbound.js';
 import { EmbeddingDimensionMismatch, EmbeddingFailed } from './embedder.js';
 import { createEmbedder } from './embedder.factory.js';
+import { OnnxModels } from './onnx-models.js';
 import { OpenAiEmbedder } from './openai.embedder.js';
 import type { OpenAiEmbedderOptions } from './openai.embedder.js';
 
@@ -170,17 +171,19 @@ it('never reaches a private address that was not named', async () => {
 });
 
 describe('createEmbedder', () => {
+  const models = new OnnxModels('/nowhere');
+
   it('allows the endpoint the operator has configured', async () => {
-    const own = await createEmbedder({ provider: 'openai', url, model: 'm', dimensions: 3, outboundAllow: [] });
+    const own = await createEmbedder({ provider: 'openai', url, model: 'm', dimensions: 3, outboundAllow: [], models });
     expect(await own.embedQuery('a')).toHaveLength(3);
   });
 
   it('knows the sizes of OpenAI models', async () => {
-    expect(await createEmbedder({ provider: 'openai', apiKey: 'k', outboundAllow: [] })).toMatchObject({
+    expect(await createEmbedder({ provider: 'openai', apiKey: 'k', outboundAllow: [], models })).toMatchObject({
       model: 'text-embedding-3-small',
       dimensions: 1536,
     });
-    expect(await createEmbedder({ provider: 'hash', outboundAllow: [] })).toMatchObject({ model: 'local-lexical-1024', dimensions: 1024 });
+    expect(await createEmbedder({ provider: 'hash', outboundAllow: [], models })).toMatchObject({ model: 'local-lexical-1024', dimensions: 1024 });
   });
 
   it.each([
@@ -189,6 +192,6 @@ describe('createEmbedder', () => {
     ['EMBEDDING_DIMENSIONS', { url: 'http://tei:80', model: 'bge' }],
     ['EMBEDDING_URL', { url: 'tei:80', model: 'bge', dimensions: 3 }],
   ])('names %s when it is missing or wrong', async (name, options) => {
-    await expect(createEmbedder({ provider: 'openai', outboundAllow: [], ...options })).rejects.toThrow(name);
+    await expect(createEmbedder({ provider: 'openai', outboundAllow: [], models, ...options })).rejects.toThrow(name);
   });
 });
