@@ -54,13 +54,13 @@ const HOMES = [
   {
     name: 'pg',
     packages: ['pg', 'pg-[^b/][^/]*'],
-    homes: ['^src/persistence/', '^src/events/', '^src/jobs/'],
-    comment: 'A connection of its own goes around Transactions, hence around tenants: only the pool, the listener and the queue have one.',
+    homes: ['^src/persistence/', '^src/events/', '^src/jobs/', '^src/databases/vector-stores/pgvector\\.connections\\.ts$'],
+    comment: 'A connection of its own goes around Transactions, hence around tenants: only the pool, the listener and the queue have one; pgvector speaks to another database altogether.',
   },
   { name: 'pg-boss', packages: ['pg-boss'], homes: ['^src/jobs/'], comment: 'Others enqueue through JobsService.' },
   {
     name: 'vector-store-sdk',
-    packages: ['@lancedb/[^/]+', 'apache-arrow', '@qdrant/[^/]+', 'chromadb'],
+    packages: ['@lancedb/[^/]+', 'apache-arrow', '@qdrant/[^/]+'],
     homes: ['^src/databases/vector-stores/'],
     comment: 'Each vector store is one adapter behind the port.',
   },

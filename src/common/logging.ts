@@ -4,7 +4,7 @@ import { errorCode, errorMessage } from './error-code.js';
 import { toStandardOutput } from './log-destination.js';
 
 /** Never logged, wherever they appear. */
-const REDACTED = ['*.password', '*.secret_key', '*.access_token', '*.refresh_token', '*.current_password', '*.new_password'];
+const REDACTED = ['*.password', '*.secret_key', '*.access_token', '*.refresh_token', '*.current_password', '*.new_password', '*.api_key', '*.apiKey'];
 
 interface LoggedError {
   type: string;

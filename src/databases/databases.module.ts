@@ -11,11 +11,16 @@ import { DatabaseCollections } from './database-collections.service.js';
 import { DatabaseEntity } from './database.entity.js';
 import { DatabaseServerEntity } from './database-server.entity.js';
 import { Collections } from './collections.service.js';
+import { DatabaseServersController } from './database-servers.controller.js';
 import { DatabaseServersRepository } from './database-servers.repository.js';
+import { DatabaseServersService } from './database-servers.service.js';
 import { DatabasesController } from './databases.controller.js';
 import { DatabasesRepository } from './databases.repository.js';
 import { DatabasesService } from './databases.service.js';
 import { DatabaseRows } from './database-rows.js';
+import { ServerHealthChecks } from './server-health-checks.js';
+import { ServerProbes } from './server-probes.service.js';
+import { ServerTests } from './server-tests.service.js';
 import { Reindexes } from './reindexes.service.js';
 import { IndexSettingsChoice } from './index-settings.service.js';
 import { DatabaseOverviews } from './database-overviews.service.js';
@@ -31,7 +36,7 @@ import { VectorStore } from './vector-stores/vector-store.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([DatabaseEntity, DatabaseServerEntity, ReindexEntity]), TenancyModule],
-  controllers: [DatabasesController],
+  controllers: [DatabasesController, DatabaseServersController],
   providers: [
     DatabasesRepository,
     DatabasesService,
@@ -44,6 +49,10 @@ import { VectorStore } from './vector-stores/vector-store.js';
     CollectionRemoval,
     DatabaseRows,
     DatabaseServersRepository,
+    DatabaseServersService,
+    ServerProbes,
+    ServerTests,
+    ServerHealthChecks,
     VectorStores,
     Collections,
     ReindexesRepository,

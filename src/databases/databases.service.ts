@@ -24,10 +24,16 @@ export class DatabasesService {
 
   /** @throws DatabaseNotFound also for one that a key is not bound to; EmbeddingModelChanged */
   async resolve(tx: TenantTx, principal: Principal, reference: DatabaseReference): Promise<DatabaseEntity> {
-    const database = await this.lookUp(tx, principal, reference);
-    if (!database || !mayUse(principal, database.id)) throw new DatabaseNotFound();
+    const database = await this.find(tx, principal, reference);
+    if (!database) throw new DatabaseNotFound();
     this.requireModel(database);
     return database;
+  }
+
+  /** Null also for one that a key is not bound to. */
+  async find(tx: TenantTx, principal: Principal, reference: DatabaseReference): Promise<DatabaseEntity | null> {
+    const database = await this.lookUp(tx, principal, reference);
+    return database && mayUse(principal, database.id) ? database : null;
   }
 
   /** @throws EmbeddingModelChanged before vectors of two models meet */

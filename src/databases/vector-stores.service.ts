@@ -6,7 +6,9 @@ import { Transactions } from '../persistence/transactions.js';
 import type { DatabaseServerEntity, ServerType } from './database-server.entity.js';
 import { DatabaseServersRepository } from './database-servers.repository.js';
 import { DatabaseServerInactive, DatabaseServerNotFound } from './databases.errors.js';
-import { openStore, type RemoteServerType, type ServerConnection } from './vector-stores/open-store.js';
+import { openedSecrets } from './server-secrets.js';
+import { openStore } from './vector-stores/open-store.js';
+import type { RemoteServerType, ServerConnection } from './vector-stores/server-connection.js';
 import { VectorStore } from './vector-stores/vector-store.js';
 
 const MOST_KEPT = 200;
@@ -18,9 +20,6 @@ export interface ServerReference {
   serverId: string;
   serverType: ServerType;
 }
-
-/** Where a secret of a server is sealed. */
-export const placeOf = (serverId: string, field: 'password' | 'api_key'): string => `database_servers/${serverId}/${field}`;
 
 /** The store behind each server: one in this process, and a client for each of the others. */
 @Injectable()
@@ -59,10 +58,11 @@ export class VectorStores {
     await Promise.all([this.embedded.close(), ...[...this.opened.values()].map(async (store) => (await store).close())]);
   }
 
-  private connectionOf({ id, host, port, username, database, config, password, apiKey }: DatabaseServerEntity, type: RemoteServerType): ServerConnection {
+  /** @throws DatabaseServerSecretUnreadable */
+  private connectionOf(server: DatabaseServerEntity, type: RemoteServerType): ServerConnection {
+    const { id, host, port, username, database, config } = server;
     if (host === null) throw new TypeError(`the server ${id} has no host`);
-    const open = (sealed: Buffer | null, field: 'password' | 'api_key') => sealed && this.sealer.open(sealed, placeOf(id, field));
-    return { type, host, port, username, database, config, password: open(password, 'password'), apiKey: open(apiKey, 'api_key') };
+    return { type, host, port, username, database, config, ...openedSecrets(this.sealer, server) };
   }
 }
 

@@ -73,7 +73,8 @@ function emitWord(word: string, weight: number, emit: FeatureSink): void {
   }
 }
 
-function hash(text: string, seed: number): number {
+/** A stable 32-bit hash; each seed has a hash space of its own. */
+export function hash(text: string, seed: number): number {
   let state = seed;
   for (let at = 0; at < text.length; at++) state = step(state, text.charCodeAt(at));
   return finish(state);

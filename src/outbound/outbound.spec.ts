@@ -64,6 +64,19 @@ it('refuses a name as soon as one of its addresses is private', async () => {
   await expect(client.assertAllowed(`http://mixed.test:${port}/`)).rejects.toThrow(UrlNotAllowed);
 });
 
+it('stores no address that it would not call, and a name that is not known yet only when the operator has named it', async () => {
+  const resolve = async (host: string) => {
+    if (host === 'known.test') return [{ address: '93.184.216.34', family: 4 }];
+    throw Object.assign(new Error('ENOTFOUND'), { code: 'ENOTFOUND' });
+  };
+  const client = outbound({ allow: ['listed.test:6333'], resolve });
+  const store = (host: string, literal = false) => client.assertStorable({ host, port: 6333, literal });
+  for (const host of ['known.test', 'listed.test']) await expect(store(host)).resolves.toBeUndefined();
+  await expect(client.assertStorable({ host: 'listed.test', port: 80, literal: false })).rejects.toThrow(UrlNotAllowed);
+  await expect(store('unknown.test')).rejects.toThrow(UrlNotAllowed);
+  await expect(store('127.0.0.1', true)).rejects.toThrow(UrlNotAllowed);
+});
+
 it('asks the name server once a connection, so a second answer cannot swap the address', async () => {
   const port = await serve(ok);
   let asked = 0;

@@ -86,6 +86,15 @@ export class Outbound {
   }
 
   /**
+   * Checks an address that is stored now and called later, whether or not anything runs there. A name that the operator has listed need not
+   * be known yet, as that of a container that is still to come; any other must be, or blocked names could be told from unknown ones.
+   * @throws UrlNotAllowed
+   */
+  async assertStorable(target: Target): Promise<void> {
+    if (!this.allowed.has(target.host, target.port)) await this.checkedAddresses(target);
+  }
+
+  /**
    * The addresses of a host, all of them allowed: for protocols other than HTTP, which then connect to one of these.
    * @throws UrlNotAllowed when any address is not global unicast and the host is not on the list, or there is none
    */

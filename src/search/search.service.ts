@@ -1,140 +1,46 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../common/principal.js';
-import type { DatabaseEntity } from '../databases/database.entity.js';
-import { DatabasesService } from '../databases/databases.service.js';
-import { Collections } from '../databases/collections.service.js';
-import type { VectorHit, VectorQuery } from '../databases/vector-stores/vector-store.js';
-import { EmbeddingFailed } from '../embeddings/embedder.js';
-import { Embedders } from '../embeddings/embedders.js';
-import { Transactions } from '../persistence/transactions.js';
-import type { SearchDto, SearchResponseDto, SearchResultDto, FoundDocumentDto } from './dto/search.dto.js';
-import { QueryNotEmbedded } from './search.errors.js';
-import { SearchRepository, type VisibleChunk } from './search.repository.js';
+import type { FoundDocumentDto, SearchDto, SearchResponseDto, SearchResultDto } from './dto/search.dto.js';
+import { FoundChunks, type FoundChunk } from './found-chunks.js';
+import { highlightsIn } from './highlights.js';
+import { SearchScopes } from './search-scope.js';
 
-/** Candidates beyond top_k that stand in for hits a reader may no longer see. */
-const SPARE_CANDIDATES = 20;
-/** How far to look when the store is full of hits nobody may see any more. */
-const MOST_CANDIDATES = 2000;
-/** How often to look again for documents that change their version while they are searched. */
-const MOST_SWAPS = 10;
-
-interface FoundChunk {
-  hit: VectorHit;
-  chunk: VisibleChunk;
-}
-
-const byScore = (a: VectorHit, b: VectorHit): number => b.score - a.score || (a.id < b.id ? -1 : 1);
-
-/** Finds chunks in the vector store and shows those that the rows call visible. */
+/** Finds chunks in the vector stores and shows those that the rows call visible. */
 @Injectable()
 export class SearchService {
   constructor(
-    private readonly transactions: Transactions,
-    private readonly databases: DatabasesService,
-    private readonly chunks: SearchRepository,
-    private readonly embedders: Embedders,
-    private readonly collections: Collections,
+    private readonly scopes: SearchScopes,
+    private readonly chunks: FoundChunks,
   ) {}
 
-  /** @throws DatabaseNotFound, EmbeddingModelChanged, QueryNotEmbedded, VectorStoreUnavailable */
+  /** @throws ValidationFailed, DatabaseNotFound; EmbeddingModelChanged, QueryNotEmbedded, VectorStoreUnavailable, KeywordNotSupported when no database answers */
   async search(principal: Principal, dto: SearchDto): Promise<SearchResponseDto> {
     const startedAt = performance.now();
-    const databases = await this.searchable(principal, dto);
-    const query: Omit<VectorQuery, 'limit'> = {
-      tenantId: principal.tenantId,
+    const scope = await this.scopes.find(principal, dto);
+    const { found, warnings } = await this.chunks.find(principal, scope, {
+      query: dto.query,
       mode: dto.mode,
-      text: dto.query,
-      ...(dto.mode === 'keyword' ? {} : { vector: await this.embed(dto.query) }),
-      ...(dto.document_ids === undefined ? {} : { documentIds: dto.document_ids.map((id) => id.toLowerCase()) }),
-    };
-    const found = await this.findVisible(principal, databases, query, dto.top_k);
+      topK: dto.top_k,
+      scoreThreshold: dto.score_threshold ?? Number.NEGATIVE_INFINITY,
+      maxChunksPerDocument: dto.max_chunks_per_document ?? Number.POSITIVE_INFINITY,
+    });
     return {
       query_id: uuidv7(),
       took_ms: Math.round(performance.now() - startedAt),
-      results: found.map(toResult),
+      results: found.map((item) => toResult(item, dto)),
       documents: countByDocument(found),
-      warnings: [],
+      warnings: warnings.map(({ code, message, databaseId }) => ({ code, message, ...(databaseId === undefined ? {} : { database_id: databaseId }) })),
     };
-  }
-
-  private async embed(text: string): Promise<Float32Array> {
-    try {
-      return await this.embedders.standard.embedQuery(text);
-    } catch (error) {
-      throw error instanceof EmbeddingFailed ? new QueryNotEmbedded(error) : error;
-    }
-  }
-
-  private searchable(principal: Principal, dto: SearchDto): Promise<DatabaseEntity[]> {
-    return this.transactions.forTenant(principal.tenantId, async (tx) => {
-      const named = [...(dto.database_ids ?? []).map((id) => ({ database_id: id })), ...(dto.databases ?? []).map((name) => ({ database: name }))];
-      if (named.length === 0) {
-        const usable = await this.databases.usable(tx, principal);
-        for (const database of usable) this.databases.requireModel(database);
-        return usable;
-      }
-      const resolved = new Map<string, DatabaseEntity>();
-      for (const reference of named) {
-        const database = await this.databases.resolve(tx, principal, reference);
-        resolved.set(database.id, database);
-      }
-      return [...resolved.values()];
-    });
-  }
-
-  /**
-   * Asks for more candidates as long as hidden ones take up the places of visible ones; and anew when a document changed its version since
-   * the store was asked, for the store may have answered before it had the new one. What is not served at all is left out then.
-   */
-  private async findVisible(principal: Principal, databases: DatabaseEntity[], query: Omit<VectorQuery, 'limit'>, topK: number): Promise<FoundChunk[]> {
-    const databaseIds = databases.map((database) => database.id);
-    const known = new Map<string, number>();
-    const unserved = new Set<string>();
-    for (let limit = topK + SPARE_CANDIDATES, swaps = 0; ; ) {
-      const lists = await Promise.all(databases.map((database) => this.candidates(database, { ...query, limit, excludeDocumentIds: [...unserved] })));
-      const hits = lists.flat().sort(byScore);
-      const { found, hidden, served } = await this.look(principal, hits, databaseIds);
-      const isSwapped = swaps < MOST_SWAPS && hidden.some(({ documentId, version }) => version < (served.get(documentId) ?? 0) && known.get(documentId) !== served.get(documentId));
-      const exhausted = lists.every((list) => list.length < limit);
-      if (!isSwapped && (found.length >= topK || exhausted || limit >= MOST_CANDIDATES)) return found.slice(0, topK);
-      for (const { documentId } of hidden) {
-        const version = served.get(documentId);
-        if (version === undefined) unserved.add(documentId);
-        else known.set(documentId, version);
-      }
-      if (isSwapped) swaps += 1;
-      else limit *= 4;
-    }
-  }
-
-  /** What of the hits a reader may see now; of the documents of the others, which version is served. */
-  private look(principal: Principal, hits: readonly VectorHit[], databaseIds: readonly string[]): Promise<{ found: FoundChunk[]; hidden: VectorHit[]; served: Map<string, number> }> {
-    return this.transactions.forTenant(principal.tenantId, async (tx) => {
-      const rows = await this.chunks.findVisible(tx, hits.map(({ id }) => id), databaseIds);
-      const visible = new Map(rows.map((row) => [row.id, row]));
-      const found = hits.flatMap((hit) => {
-        const chunk = visible.get(hit.id);
-        return chunk ? [{ hit, chunk }] : [];
-      });
-      const hidden = hits.filter(({ id }) => !visible.has(id));
-      const served = hidden.length === 0 ? new Map<string, number>() : await this.chunks.findServedVersions(tx, [...new Set(hidden.map(({ documentId }) => documentId))]);
-      return { found, hidden, served };
-    });
-  }
-
-  private async candidates(database: DatabaseEntity, query: VectorQuery): Promise<VectorHit[]> {
-    const collection = await this.collections.of(database);
-    return collection.search(query);
   }
 }
 
-function toResult({ hit, chunk }: FoundChunk): SearchResultDto {
+function toResult({ hit, score, chunk }: FoundChunk, { query, include }: SearchDto): SearchResultDto {
   return {
     chunk_id: chunk.id,
-    score: hit.score,
-    scores: hit.scores,
-    text: chunk.text,
+    score,
+    ...(include.includes('scores') ? { scores: hit.scores } : {}),
+    ...(include.includes('text') ? { text: chunk.text } : {}),
     citation: {
       document_id: chunk.documentId,
       document_title: chunk.documentTitle,
@@ -147,7 +53,8 @@ function toResult({ hit, chunk }: FoundChunk): SearchResultDto {
       char_end: chunk.charEnd,
       source_url: chunk.sourceUrl,
     },
-    metadata: chunk.metadata,
+    ...(include.includes('metadata') ? { metadata: chunk.metadata } : {}),
+    ...(include.includes('highlights') ? { highlights: highlightsIn(chunk.text, query) } : {}),
   };
 }
 

@@ -59,6 +59,7 @@ describe('the rules for imports', () => {
     ['src/api-keys/strategy.service.ts', "export { HeaderAPIKeyStrategy } from 'passport-headerapikey';", 'home-of-passport'],
     ['src/api-keys/jwt.service.ts', "export { JwtService } from '@nestjs/jwt';", 'home-of-passport'],
     ['src/users/pool.repository.ts', "export { Pool } from 'pg';", 'home-of-pg'],
+    ['src/databases/vector-stores/pool.store.ts', "export { Pool } from 'pg';", 'home-of-pg'],
     ['src/documents/queue.service.ts', "export { PgBoss } from 'pg-boss';", 'home-of-pg-boss'],
     ['src/search/lance.service.ts', "export { connect } from '@lancedb/lancedb';", 'home-of-vector-store-sdk'],
     ['src/databases/arrow.service.ts', "export { Table } from 'apache-arrow';", 'home-of-vector-store-sdk'],

@@ -195,6 +195,15 @@ describe('the plan of every statement, at a million documents of a thousand tena
       await expectGood(await recorder.watch(() => boundToOne.get('/api/v1/jobs')), documents * 2.1 + A_PAGE);
     });
 
+    it('reads the tenant’s own database servers, and how many databases are on each', async () => {
+      const { tenant, bound } = tenants[size];
+      const { body } = await tenant.client.get<{ database_servers: { id: string }[] }>('/api/v1/database-servers');
+      for (const client of [tenant.client, bound]) {
+        await expectGood(await recorder.watch(() => client.get('/api/v1/database-servers')), A_PAGE);
+        await expectGood(await recorder.watch(() => client.get(`/api/v1/database-servers/${body.database_servers[0]!.id}`)), A_FEW);
+      }
+    });
+
     it.each(['', '?status=revoked', '?name_contains=17', '?permission=read', '?skip=3', '?created_after=2020-01-01T00:00:00Z', '?last_used_before=2020-01-01T00:00:00Z'])('reads the tenant’s own keys, which a quota bounds: %s', async (query) => {
       await expectGood(await recorder.watch(() => tenants[size].tenant.client.get(`/api/v1/api-keys${query}`)), A_PAGE);
     });

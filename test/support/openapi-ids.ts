@@ -36,6 +36,8 @@ export interface Reference {
 const NAMES_AN_ID = /(?:^|_)ids?$/;
 /** Databases and collections are also known by their names. */
 const NAMES_A_NAME = /(?:^|_)(?:databases?|collections?)$/;
+/** What the fields of these are called is within a tenant's own vector database server, not of ours. */
+const NAMES_NOTHING_OF_OURS = /^\w+ \/api\/v1\/database-servers\b/;
 
 function resolve(schema: Schema): Schema {
   if (schema.$ref) return resolve(OPENAPI.components.schemas[schema.$ref.split('/').at(-1)!]!);
@@ -67,7 +69,7 @@ const OPERATIONS = Object.entries(OPENAPI.paths).flatMap(([path, operations]) =>
 export const DOCUMENTED_ROUTES: readonly string[] = OPERATIONS.map(({ route }) => route);
 
 /** Every field of a query or body that carries ids, or names of databases, of every operation. */
-export const REFERENCES: readonly Reference[] = OPERATIONS.flatMap(({ route, operation }) => [
+export const REFERENCES: readonly Reference[] = OPERATIONS.filter(({ route }) => !NAMES_NOTHING_OF_OURS.test(route)).flatMap(({ route, operation }) => [
   ...(operation.parameters ?? [])
     .filter((parameter) => parameter.in === 'query')
     .flatMap(({ name, schema = {} }) => within({ properties: { [name]: schema } }).map((found) => ({ route, place: 'query' as const, ...found }))),

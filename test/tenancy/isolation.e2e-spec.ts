@@ -28,6 +28,9 @@ const BODIES: Record<string, object> = {
   'PATCH /api/v1/api-keys/:id': { description: 'taken over' },
   'PUT /api/v1/api-keys/:id': { description: 'taken over' },
   'POST /api/v1/api-keys/:id/rotate': { grace_seconds: 60 },
+  'PATCH /api/v1/database-servers/:id': { name: 'taken over' },
+  'PUT /api/v1/database-servers/:id': { name: 'taken over' },
+  'POST /api/v1/database-servers/:id/test': {},
   'POST /api/v1/ingest/text': { title: 'x', content: 'x', replace_existing: true },
   'POST /api/v1/ingest/file': { replace_existing: 'true' },
   'POST /api/v1/ingest/url': { url: 'http://nowhere.invalid/', replace_existing: true },
@@ -43,11 +46,11 @@ const BODIES: Record<string, object> = {
 const bodyOf = (route: string): object | undefined => BODIES[route] ?? EXAMPLES[route];
 
 /** What the id in a path is of, by the part of the path before it. */
-const KIND_BY_COLLECTION: Record<string, Kind> = { 'api-keys': 'key', batch: 'batch', databases: 'database', documents: 'document', ingest: 'job', jobs: 'job', status: 'job', tenants: 'tenant', users: 'user' };
+const KIND_BY_COLLECTION: Record<string, Kind> = { 'api-keys': 'key', batch: 'batch', 'database-servers': 'server', databases: 'database', documents: 'document', ingest: 'job', jobs: 'job', status: 'job', tenants: 'tenant', users: 'user' };
 
 /** What each id in an answer is of; null where it is of nothing that can be asked for. */
 const KIND_IN_ANSWERS: Record<string, Kind | null> = {
-  'ApiKey.id': 'key', 'ApiKey.rotated_from': 'key', 'Database.id': 'database', 'Reindex.id': null, 'ReindexSummary.id': null, 'Document.id': 'document', 'FoundDocument.id': 'document', 'Chunk.id': 'chunk', 'Job.id': 'job', 'User.id': 'user', 'Me.id': 'user', 'AdminUser.id': 'user', 'AnyJob.id': 'job', 'Worker.id': null, 'RemoteJob.id': 'job',
+  'ApiKey.id': 'key', 'ApiKey.rotated_from': 'key', 'Database.id': 'database', 'DatabaseServer.id': 'server', 'Reindex.id': null, 'ReindexSummary.id': null, 'Document.id': 'document', 'FoundDocument.id': 'document', 'Chunk.id': 'chunk', 'Job.id': 'job', 'User.id': 'user', 'Me.id': 'user', 'AdminUser.id': 'user', 'AnyJob.id': 'job', 'Worker.id': null, 'RemoteJob.id': 'job',
   api_key_id: 'key', batch_id: 'batch', default_database_id: 'database', chunk_id: 'chunk', database_id: 'database', database_ids: 'database', document_id: 'document', document_ids: 'document', job_id: 'job', server_id: 'server', task_id: 'job', tenant_id: 'tenant', user_id: 'user',
   query_id: null, request_id: null,
 };
@@ -151,7 +154,7 @@ describe('another tenant', () => {
 
   /** Everything the owner has, as rows. */
   async function ownersRows(): Promise<unknown[]> {
-    const tables = ['documents', 'document_chunks', 'jobs', 'api_keys', 'databases', 'ingest_batches', 'ingest_batch_items', 'tenants', 'users', 'user_settings'];
+    const tables = ['documents', 'document_chunks', 'jobs', 'api_keys', 'databases', 'database_servers', 'ingest_batches', 'ingest_batch_items', 'tenants', 'users', 'user_settings'];
     const rows = tables.map((table) => `SELECT to_jsonb(t) - ARRAY['last_used_at', 'usage_count'] AS row FROM ${table} t WHERE ${table === 'tenants' ? 'id' : 'tenant_id'} = $1`);
     return server.database.query(`${rows.join(' UNION ALL ')} ORDER BY 1`, [owner.tenantId]);
   }

@@ -1,5 +1,5 @@
 import { InvalidCollectionName, InvalidPoints, VectorDimensionMismatch } from './vector-store.errors.js';
-import type { VectorPoint, VersionScope } from './vector-store.js';
+import type { VectorPoint, VersionRange, VersionScope } from './vector-store.js';
 
 /** @throws InvalidCollectionName */
 export function checkCollectionName(name: string): void {
@@ -32,4 +32,9 @@ export function checkPoints(scope: VersionScope, points: readonly VectorPoint[],
 export function checkVector(vector: Float32Array, dimensions: number): void {
   if (vector.length !== dimensions) throw new VectorDimensionMismatch(dimensions, vector.length);
   if (!vector.every(Number.isFinite)) throw new InvalidPoints('A vector holds a number that is not finite.');
+}
+
+/** @throws TypeError for a version that is no whole number, before it can widen what is deleted */
+export function checkVersions({ upTo = 0, except = [] }: VersionRange): void {
+  if (![upTo, ...except].every(Number.isSafeInteger)) throw new TypeError('a version is a whole number');
 }

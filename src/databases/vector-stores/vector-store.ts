@@ -101,7 +101,7 @@ export abstract class VectorStore {
 
   /**
    * Makes `points` the whole of this version of the document in one step: a search sees all of what it had before or all of these. Other
-   * versions stay as they are.
+   * versions stay as they are. A store without transactions may show some of both for a moment, never a gap, and says so.
    * @throws InvalidPoints, VectorDimensionMismatch, CollectionMissing, all before anything is written
    */
   abstract replaceDocument(collection: string, version: VersionScope, points: readonly VectorPoint[]): Promise<void>;
@@ -118,8 +118,11 @@ export abstract class VectorStore {
   /** @returns the number of the tenant's points; 0 when the collection does not exist */
   abstract count(collection: string, tenantId: string): Promise<number>;
 
-  /** Answers when the store can be used, and rejects when it cannot. */
-  abstract ping(): Promise<{ latencyMs: number }>;
+  /**
+   * Answers when the store can be used, and rejects when it cannot.
+   * @returns the version of a server, where the store is one
+   */
+  abstract ping(): Promise<{ latencyMs: number; version?: string }>;
 
   abstract close(): Promise<void>;
 }
