@@ -28,11 +28,14 @@ export interface EmbeddingChoice {
 
 /** Clients of endpoints that tenants named, kept for their connections' sake. */
 const MOST_KEPT = 200;
+/** Small objects that count for a tenant what the installation's model does for it. */
+const MOST_TENANTS = 10_000;
 
 /** The embedding models of the databases. */
 @Injectable()
 export class Embedders {
   private readonly opened = new LRUCache<string, Promise<Embedder>>({ max: MOST_KEPT });
+  private readonly ofTenants = new LRUCache<string, Embedder>({ max: MOST_TENANTS });
   private readonly turns = new LRUCache<string, EndpointTurns>({ max: MOST_KEPT });
 
   constructor(
@@ -50,18 +53,19 @@ export class Embedders {
     return chooseEmbedding(wanted, this);
   }
 
-  /** @throws SealBroken; EmbeddingFailed when the model cannot be used here, or is not what the installation runs any more */
+  /**
+   * The same one each time for a tenant's databases with the same model, endpoint and key; its use is counted for the tenant.
+   * @throws SealBroken; EmbeddingFailed when the model cannot be used here, or is not what the installation runs any more
+   */
   async of(choice: EmbeddingChoice): Promise<Embedder> {
-    return new MeteredEmbedder(await this.open(choice), this.metrics, (amount) => this.usage.note(choice.tenantId, amount));
-  }
-
-  private async open({ provider, model, dimensions, url, apiKey, place, tenantId }: EmbeddingChoice): Promise<Embedder> {
-    if (provider === null) return this.requireStandard(model, dimensions);
-    const key = JSON.stringify([provider, model, dimensions, url, place, apiKey?.toString('base64')]);
+    const { provider, model, dimensions, url, apiKey, place, tenantId } = choice;
+    if (provider === null) return this.standardOf(choice);
+    // Sealed where it is, the same key looks different for each database.
+    const key = JSON.stringify([tenantId, provider, model, dimensions, url, apiKey && [place, apiKey.toString('base64')]]);
     const known = this.opened.get(key);
     if (known) return known;
     const tools = { outbound: this.outbound, models: this.models, turns: this.turnsOf(tenantId, url) };
-    const opening = openEmbedder({ provider, model, dimensions, url, apiKey: apiKey && this.sealer.open(apiKey, place) }, tools);
+    const opening = openEmbedder({ provider, model, dimensions, url, apiKey: apiKey && this.sealer.open(apiKey, place) }, tools).then((embedder) => this.metered(embedder, tenantId));
     this.opened.set(key, opening);
     opening.catch(() => this.opened.delete(key));
     return opening;
@@ -77,8 +81,19 @@ export class Embedders {
     return turns;
   }
 
-  private requireStandard(model: string, dimensions: number): Embedder {
-    if (model === this.standard.model && dimensions === this.standard.dimensions) return this.standard;
+  private metered(embedder: Embedder, tenantId: string): Embedder {
+    return new MeteredEmbedder(embedder, this.metrics, (amount) => this.usage.note(tenantId, amount));
+  }
+
+  private standardOf({ model, dimensions, tenantId }: EmbeddingChoice): Embedder {
+    this.requireStandard(model, dimensions);
+    const known = this.ofTenants.get(tenantId) ?? this.metered(this.standard, tenantId);
+    this.ofTenants.set(tenantId, known);
+    return known;
+  }
+
+  private requireStandard(model: string, dimensions: number): void {
+    if (model === this.standard.model && dimensions === this.standard.dimensions) return;
     throw new EmbeddingFailed('model_changed', true, `The server runs the embedding model "${this.standard.model}", and "${model}" no longer.`);
   }
 }

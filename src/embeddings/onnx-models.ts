@@ -58,7 +58,7 @@ export class OnnxModels {
       return await this.transformers;
     } catch (error) {
       this.transformers = undefined;
-      const isMissing = errorCode(error) === 'ERR_MODULE_NOT_FOUND';
+      const isMissing = errorCode(error)?.endsWith('MODULE_NOT_FOUND') === true;
       throw new EmbeddingFailed('not_allowed', true, `Local ONNX models need a package that ${isMissing ? 'is not installed' : 'cannot be loaded'} on this server: npm install ${PACKAGE}@${TESTED_VERSION}`, error);
     }
   }
