@@ -75,10 +75,10 @@ export class OnnxModels {
 
   private async make(model: string): Promise<OnnxEmbedder> {
     const description = await this.describe(model);
-    const { env, pipeline } = await this.requirePackage();
+    const transformers = await this.requirePackage();
     return new OnnxEmbedder(description, () => {
-      Object.assign(env, { allowRemoteModels: false, allowLocalModels: true, localModelPath: this.directory });
-      return pipeline('feature-extraction', model, { dtype: 'fp32', local_files_only: true });
+      Object.assign(transformers.env, { allowRemoteModels: false, allowLocalModels: true, localModelPath: this.directory });
+      return transformers.pipeline('feature-extraction', model, { dtype: 'fp32', local_files_only: true });
     });
   }
 

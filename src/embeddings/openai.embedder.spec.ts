@@ -244,7 +244,8 @@ describe('turns', () => {
     await embedder({ turns }).embedDocuments(['second']);
     expect(Date.now() - refused[0]!).toBeGreaterThanOrEqual(395);
     await first;
-    expect(asked.map(({ body }) => body.input[0]).toSorted()).toEqual(['first', 'first', 'second']);
+    expect(asked.filter(({ body }) => body.input[0] === 'first')).toHaveLength(2);
+    expect(asked).toHaveLength(3);
   });
 });
 
