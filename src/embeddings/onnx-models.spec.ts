@@ -14,6 +14,7 @@ const FILES = { 'config.json': { hidden_size: 3 }, 'tokenizer.json': {}, 'tokeni
 let directory: string;
 let models: OnnxModels;
 let packageError: Error | undefined;
+let isEmpty = false;
 /** What the runtime answers to texts; by default unit vectors. */
 let answer: (texts: string[]) => { dims: number[]; data: ArrayLike<number> };
 let asked: { texts: string[]; options: object }[];
@@ -44,7 +45,7 @@ beforeEach(async () => {
   answer = (texts) => ({ dims: [texts.length, 3], data: Float32Array.from(texts.flatMap((text) => [text.length, 0, 1])) });
   models = new OnnxModels(directory, async () => {
     if (packageError) throw packageError;
-    return transformers;
+    return isEmpty ? {} : transformers;
   });
 });
 afterEach(() => rm(directory, { recursive: true }));
@@ -158,7 +159,12 @@ describe('a choice of a local model', () => {
     const message = expect.stringContaining('is not installed on this server: npm install @huggingface/transformers@4.3.1') as string;
     expect(await refusal({ model: 'mini' })).toMatchObject({ errors: [{ field: 'embedding_provider', message }] });
     await expect(createEmbedder({ provider: 'onnx', model: 'mini', outboundAllow: [], models })).rejects.toThrow('npm install');
+    packageError = Object.assign(new Error('cannot open shared object'), { code: 'ERR_DLOPEN_FAILED' });
+    expect(await refusal({ model: 'mini' })).toMatchObject({ errors: [{ field: 'embedding_provider', message: expect.stringContaining('cannot be loaded') as string }] });
     packageError = undefined;
+    isEmpty = true;
+    expect(await refusal({ model: 'mini' })).toMatchObject({ errors: [{ field: 'embedding_provider', message }] });
+    isEmpty = false;
     expect(await createEmbedder({ provider: 'onnx', model: 'mini', outboundAllow: [], models })).toMatchObject({ model: 'mini' });
     await expect(createEmbedder({ provider: 'onnx', outboundAllow: [], models })).rejects.toThrow('EMBEDDING_MODEL');
   });

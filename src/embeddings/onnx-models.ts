@@ -20,7 +20,7 @@ export interface Transformers {
 }
 
 // A name in a variable, so that neither the compiler nor a bundler looks for what is mostly not there.
-const importPackage = async (name: string): Promise<Transformers> => (await import(name)) as Transformers;
+const importPackage = (name: string): Promise<Partial<Transformers>> => import(name) as Promise<Partial<Transformers>>;
 
 /** Models in files of the operator's: each sub-folder of `directory` is one, as Hugging Face lays them out, and its name is the model's. Each is loaded once, at its first use. */
 export class OnnxModels {
@@ -29,7 +29,7 @@ export class OnnxModels {
 
   constructor(
     private readonly directory: string,
-    private readonly load: (name: string) => Promise<Transformers> = importPackage,
+    private readonly load: (name: string) => Promise<Partial<Transformers>> = importPackage,
   ) {}
 
   /** The names of those that are whole, in order. */
@@ -53,14 +53,22 @@ export class OnnxModels {
 
   /** @throws EmbeddingFailed when the package is not installed */
   async requirePackage(): Promise<Transformers> {
-    this.transformers ??= this.load(PACKAGE);
+    this.transformers ??= this.importTransformers();
     try {
       return await this.transformers;
     } catch (error) {
       this.transformers = undefined;
-      const isMissing = errorCode(error)?.endsWith('MODULE_NOT_FOUND') === true;
-      throw new EmbeddingFailed('not_allowed', true, `Local ONNX models need a package that ${isMissing ? 'is not installed' : 'cannot be loaded'} on this server: npm install ${PACKAGE}@${TESTED_VERSION}`, error);
+      throw error;
     }
+  }
+
+  private async importTransformers(): Promise<Transformers> {
+    const refuse = (what: string, cause?: unknown): never => {
+      throw new EmbeddingFailed('not_allowed', true, `Local ONNX models need a package that ${what} on this server: npm install ${PACKAGE}@${TESTED_VERSION}`, cause);
+    };
+    const loaded = await this.load(PACKAGE).catch((error: unknown) => refuse(errorCode(error).endsWith('MODULE_NOT_FOUND') ? 'is not installed' : 'cannot be loaded', error));
+    // Where LanceDB wants it, there is an empty package of that name instead (see `overrides` in package.json).
+    return loaded.env && loaded.pipeline ? (loaded as Transformers) : refuse('is not installed');
   }
 
   /** The embedder of a model, which loads its files when it is first used. @throws EmbeddingFailed */
@@ -76,7 +84,7 @@ export class OnnxModels {
   private async make(model: string): Promise<OnnxEmbedder> {
     const description = await this.describe(model);
     const transformers = await this.requirePackage();
-    return new OnnxEmbedder(description, () => {
+    return new OnnxEmbedder(description, async () => {
       Object.assign(transformers.env, { allowRemoteModels: false, allowLocalModels: true, localModelPath: this.directory });
       return transformers.pipeline('feature-extraction', model, { dtype: 'fp32', local_files_only: true });
     });
