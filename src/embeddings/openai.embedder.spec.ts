@@ -25,7 +25,7 @@ let url: string;
 let outbound: Outbound;
 let asked: Asked[] = [];
 /** Answers that wait for the test. */
-let held: (() => void)[] = [];
+const held: (() => void)[] = [];
 let isHolding = false;
 /** What the provider under test does; undefined lets the request hang. */
 let answer: (input: string[]) => Answer | undefined;
