@@ -7,6 +7,9 @@ const SMALLEST_BYTES = 2000;
 const LARGEST_BYTES = 100_000;
 const TEXTS = 48;
 const PDFS = 8;
+const TOPICS = 200;
+/** In a row, of one topic. */
+const PASSAGES_A_TOPIC = 20;
 
 /** mulberry32: enough of a random generator for texts that repeat in every run. */
 function randomFrom(seed) {
@@ -20,8 +23,10 @@ function randomFrom(seed) {
 }
 
 /** Of 4,096 words, the low ones far more often than the others, as in a language. */
-function word(random) {
-  let at = Math.floor(4096 * random() ** 3);
+const word = (random) => wordAt(Math.floor(4096 * random() ** 3));
+
+function wordAt(number) {
+  let at = number;
   let text = '';
   for (let syllable = 0; syllable < 3; syllable += 1, at >>= 4) text += SYLLABLES[at & 15];
   return text;
@@ -52,4 +57,25 @@ export async function corpus(round) {
   // A comment behind the end changes the checksum and nothing else.
   const pdfs = Array.from({ length: PDFS }, (_, at) => ({ name: `${round}-${at}.pdf`, type: 'pdf', bytes: Buffer.concat([pdf, Buffer.from(`\n%${round}-${at}\n`)]) }));
   return [...texts, ...pdfs];
+}
+
+/** Two words in five are of its topic, the others of the language. */
+function passage(number) {
+  const random = randomFrom(1_000_003 * (1 + number));
+  const topic = Math.floor(number / PASSAGES_A_TOPIC) % TOPICS;
+  const one = () => (random() < 0.4 ? wordAt((topic * 37 + Math.floor(120 * random() ** 2)) & 4095) : word(random));
+  return Array.from({ length: 40 + Math.floor(80 * random()) }, one);
+}
+
+/** @returns so many texts of about 600 characters, from number `first` on: the chunks of documents on different topics */
+export const passages = (first, count) => Array.from({ length: count }, (_, at) => passage(first + at).join(' '));
+
+/** @returns so many questions of 3 to 8 words, each out of one of the first `size` passages */
+export function queriesOf(size, count) {
+  const random = randomFrom(size + 7);
+  return Array.from({ length: count }, () => {
+    const words = passage(Math.floor(size * random()));
+    const from = Math.floor((words.length - 8) * random());
+    return words.slice(from, from + 3 + Math.floor(6 * random())).join(' ');
+  });
 }

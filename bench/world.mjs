@@ -8,6 +8,7 @@ import pg from 'pg';
 import { Installation } from './installation.mjs';
 import { Load } from './load.mjs';
 import { seed, seedTenants } from './seed.mjs';
+import { TenantCalls } from './tenant-calls.mjs';
 
 const from = (file) => import(`../dist/src/${file}`);
 const START_DEADLINE_MS = 60_000;
@@ -48,9 +49,9 @@ class ServerProcess {
   }
 
   /** Has it do something that takes a while, such as a round. */
-  async ask(message) {
+  async ask(message, patienceMs = PATIENCE_MS) {
     this.child.send(message);
-    const { failure, ...answer } = await answerOf(this.child, this.name, PATIENCE_MS);
+    const { failure, ...answer } = await answerOf(this.child, this.name, patienceMs);
     if (failure !== undefined) throw new Error(`the server ${this.name} failed: ${failure}`);
     return answer;
   }
@@ -138,6 +139,28 @@ export class World {
     });
   }
 
+  /** A whole server, API and worker in one process, and the calls of a person of its own. */
+  whole(name) {
+    return this.#once(`whole ${name}`, async () => {
+      const { url, superuserUrl } = await this.#database(`morag_${name}`);
+      const dataDir = await this.#directory(name);
+      const server = await this.#start(name, 'installed', { NODE_ENV: 'development', DATABASE_URL: url, DATA_DIR: dataDir, LOG_LEVEL: 'info', DOCS_ENABLED: 'false', ROLE: 'all' });
+      return this.#calls(server, (await seed(server.url, superuserUrl, 1)).token);
+    });
+  }
+
+  /** An API, and a plain process on its vectors, which can also fill the tenant's databases past it. */
+  searchable() {
+    return this.#once('searchable', async () => {
+      const { url, superuserUrl } = await this.#database('morag_searchable');
+      const dataDir = await this.#directory('searchable');
+      const api = await this.#start('searched', 'installed', { NODE_ENV: 'development', DATABASE_URL: url, DATA_DIR: dataDir, LOG_LEVEL: 'info', DOCS_ENABLED: 'false', ROLE: 'api' });
+      const { token } = await seed(api.url, superuserUrl, 1);
+      const plain = await this.#start('plain-search', 'plain-search', { SUPERUSER_URL: superuserUrl, DATA_DIR: dataDir });
+      return { plain, calls: this.#calls(api, token) };
+    });
+  }
+
   /** @returns files of the same names, each `{ file, type }`, for who reads them from disk */
   async written(files) {
     const directory = await this.#directory('files');
@@ -175,6 +198,12 @@ export class World {
     const server = await ServerProcess.start(name, script, environment, this.#options.profile);
     this.#closing.unshift(() => server.stop());
     return server;
+  }
+
+  #calls(server, token) {
+    const calls = new TenantCalls(server.url, token);
+    this.#closing.unshift(() => calls.close());
+    return calls;
   }
 
   async #directory(name) {

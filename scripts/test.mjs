@@ -13,6 +13,8 @@ if (args.length === process.argv.length - 2 && !(await buildIfStale())) {
 
 const jest = spawn(process.execPath, ['--experimental-vm-modules', '--no-warnings', join(root, 'node_modules/jest/bin/jest.js'), ...args], {
   cwd: root,
+  // As the store sets it for itself; of a test file's own environment the native library hears nothing.
+  env: { LANCEDB_LOG: 'error', ...process.env },
   stdio: 'inherit',
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => jest.kill(signal));

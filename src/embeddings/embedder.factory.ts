@@ -23,11 +23,12 @@ export interface EmbedderOptions {
 }
 
 export const OPENAI_URL = 'https://api.openai.com/v1';
-export const DIMENSIONS_OF: Readonly<Record<string, number>> = {
-  'text-embedding-3-small': 1536,
-  'text-embedding-3-large': 3072,
-  'text-embedding-ada-002': 1536,
-};
+/** A map, since models have any name: of an object, `constructor` would be known. */
+export const DIMENSIONS_OF: ReadonlyMap<string, number> = new Map([
+  ['text-embedding-3-small', 1536],
+  ['text-embedding-3-large', 3072],
+  ['text-embedding-ada-002', 1536],
+]);
 
 /**
  * Chooses the embedder the operator has configured.
@@ -46,7 +47,7 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
   if (url === OPENAI_URL && !options.apiKey) throw new Error('EMBEDDING_API_KEY is needed for OpenAI; or set EMBEDDING_URL.');
   const model = options.model ?? (url === OPENAI_URL ? 'text-embedding-3-small' : undefined);
   if (!model) throw new Error('EMBEDDING_MODEL is needed when EMBEDDING_URL is set.');
-  const dimensions = options.dimensions ?? DIMENSIONS_OF[model];
+  const dimensions = options.dimensions ?? DIMENSIONS_OF.get(model);
   if (!dimensions) throw new Error(`EMBEDDING_DIMENSIONS is needed for the model "${model}".`);
 
   const own = `${target.host.includes(':') ? `[${target.host}]` : target.host}:${target.port}`;

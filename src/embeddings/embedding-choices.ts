@@ -38,11 +38,13 @@ function fixed(provider: EmbeddingProvider | null, { model, dimensions }: Pick<E
 async function ofEndpoint(wanted: WantedEmbedding, outbound: Outbound): Promise<ChosenEmbedding> {
   const url = wanted.url ?? OPENAI_URL;
   const model = wanted.model ?? (url === OPENAI_URL ? 'text-embedding-3-small' : refuse('embedding_model', 'is needed for an endpoint of your own'));
-  const known = DIMENSIONS_OF[model];
+  const known = DIMENSIONS_OF.get(model);
   const dimensions = wanted.dimensions ?? known ?? refuse('dimensions', `is needed for the model "${model}"`);
   // Only this family can shorten its vectors.
   if (known !== undefined && (model.startsWith('text-embedding-3') ? dimensions > known : dimensions !== known)) refuse('dimensions', `must be ${known} for the model "${model}"`);
   if (!URL.canParse(url)) refuse('embedding_url', 'must be an http or https address, such as https://api.openai.com/v1');
+  // The path of the call is put behind it, and a key in it would be stored and shown in the clear.
+  if (/[?#]/.test(url)) refuse('embedding_url', 'must have no query and no fragment; a key belongs into embedding_api_key');
   await outbound.assertAllowed(url);
   return { provider: 'openai', model, dimensions, url };
 }

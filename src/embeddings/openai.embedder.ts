@@ -56,14 +56,16 @@ export class OpenAiEmbedder extends Embedder {
     this.batchTokens = options.batchTokens ?? 100_000;
     this.turns = options.turns ?? new EndpointTurns();
     const timeoutMs = options.timeoutMs ?? 60_000;
+    // The client refuses to start without one.
+    const apiKey = options.apiKey ?? 'none';
     this.client = new OpenAI({
       baseURL: options.url,
-      // The client refuses to start without one.
-      apiKey: options.apiKey ?? 'none',
+      apiKey,
       // Otherwise read from the environment, where they may belong to another program.
       organization: null,
       project: null,
-      fetch: async (input, init) => this.obeyPause(await options.outbound.fetch(input, { ...init, totalTimeoutMs: timeoutMs, maxBytes: MAX_ANSWER_BYTES })),
+      fetch: async (input, init) =>
+        this.obeyPause(await options.outbound.fetch(input, { ...init, headers: ownHeaders(init?.headers, apiKey), totalTimeoutMs: timeoutMs, maxBytes: MAX_ANSWER_BYTES })),
       // The client's own clock stops at the headers; ours, the shorter one, runs to the last byte.
       timeout: timeoutMs * 2,
       maxRetries: options.maxRetries ?? 3,
@@ -167,6 +169,17 @@ function missing(index: number): never {
 
 function invalid(what: string, cause?: unknown): EmbeddingFailed {
   return new EmbeddingFailed('invalid_response', false, `The embedding server ${what}.`, cause);
+}
+
+/** The client adds what `OPENAI_CUSTOM_HEADERS` holds, which may be the operator's credentials and is nothing for a tenant's endpoint. */
+function ownHeaders(headers: RequestInit['headers'], apiKey: string): Headers {
+  const all = new Headers(headers);
+  const own = new Headers({ authorization: `Bearer ${apiKey}` });
+  for (const name of ['accept', 'content-type', 'user-agent']) {
+    const value = all.get(name);
+    if (value !== null) own.set(name, value);
+  }
+  return own;
 }
 
 /** The client obeys a Retry-After of up to a minute and ignores a longer one: of that, whoever asked shall hear. */

@@ -48,7 +48,7 @@ export class FoundChunks {
 
   /**
    * Asks for more candidates as long as hidden ones, or too many of one document, take up the places of others; and anew when a document changed
-   * its version since the store was asked, for the store may have answered before it had the new one. What is not served at all is left out then.
+   * its version since the store was asked, for the store may have answered before it had the new one. What is not served at all, or does not fit the filter, is left out then.
    */
   async find(principal: Principal, scope: SearchScope, wish: Wish): Promise<Finding> {
     if (scope.databases.length === 0 || scope.documentIds?.length === 0) return { found: [], warnings: [] };
@@ -56,9 +56,9 @@ export class FoundChunks {
     const query = { tenantId: principal.tenantId, mode: wish.mode, text: wish.query, ...(scope.documentIds === null ? {} : { documentIds: scope.documentIds }) };
     const most = scope.filter && scope.documentIds === null ? MOST_FILTERED_CANDIDATES : MOST_CANDIDATES;
     const known = new Map<string, number>();
-    const unserved = new Set<string>();
+    const excluded = new Set<string>();
     for (let limit = wish.topK + SPARE_CANDIDATES, swaps = 0; ; ) {
-      const lists = await candidates.ask({ ...query, limit, excludeDocumentIds: [...unserved] });
+      const lists = await candidates.ask({ ...query, limit, excludeDocumentIds: [...excluded] });
       const { lists: visible, hidden, served } = await this.look(principal, scope, lists);
       const ordered = merge(visible);
       const good = ordered.filter(({ score }) => score >= wish.scoreThreshold);
@@ -70,10 +70,11 @@ export class FoundChunks {
         const isCut = found.length < wish.topK && !isExhausted;
         return { found, warnings: [...candidates.warnings.values(), ...(isCut ? [cutAt(limit)] : [])] };
       }
-      for (const { documentId } of hidden) {
-        const version = served.get(documentId);
-        if (version === undefined) unserved.add(documentId);
-        else known.set(documentId, version);
+      for (const { documentId, version } of hidden) {
+        const current = served.get(documentId);
+        // Not served at all, or served as it was found: then it is the filter that it does not fit.
+        if (current === undefined || current === version) excluded.add(documentId);
+        else known.set(documentId, current);
       }
       if (isSwapped) swaps += 1;
       else limit *= 4;

@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../common/principal.js';
 import type { FoundDocumentDto, SearchDto, SearchResponseDto, SearchResultDto } from './dto/search.dto.js';
 import { FoundChunks, type FoundChunk } from './found-chunks.js';
-import { highlightsIn } from './highlights.js';
+import { highlighter, type Highlight } from './highlights.js';
 import { SearchScopes } from './search-scope.js';
 
 /** Finds chunks in the vector stores and shows those that the rows call visible. */
@@ -17,6 +17,7 @@ export class SearchService {
   /** @throws ValidationFailed, DatabaseNotFound; EmbeddingModelChanged, QueryNotEmbedded, VectorStoreUnavailable, KeywordNotSupported when no database answers */
   async search(principal: Principal, dto: SearchDto): Promise<SearchResponseDto> {
     const startedAt = performance.now();
+    const highlightsIn = highlighter(dto.query);
     const scope = await this.scopes.find(principal, dto);
     const { found, warnings } = await this.chunks.find(principal, scope, {
       query: dto.query,
@@ -28,14 +29,14 @@ export class SearchService {
     return {
       query_id: uuidv7(),
       took_ms: Math.round(performance.now() - startedAt),
-      results: found.map((item) => toResult(item, dto)),
+      results: found.map((item) => toResult(item, dto, highlightsIn)),
       documents: countByDocument(found),
       warnings: warnings.map(({ code, message, databaseId }) => ({ code, message, ...(databaseId === undefined ? {} : { database_id: databaseId }) })),
     };
   }
 }
 
-function toResult({ hit, score, chunk }: FoundChunk, { query, include }: SearchDto): SearchResultDto {
+function toResult({ hit, score, chunk }: FoundChunk, { include }: SearchDto, highlightsIn: (text: string) => Highlight[]): SearchResultDto {
   return {
     chunk_id: chunk.id,
     score,
@@ -54,7 +55,7 @@ function toResult({ hit, score, chunk }: FoundChunk, { query, include }: SearchD
       source_url: chunk.sourceUrl,
     },
     ...(include.includes('metadata') ? { metadata: chunk.metadata } : {}),
-    ...(include.includes('highlights') ? { highlights: highlightsIn(chunk.text, query) } : {}),
+    ...(include.includes('highlights') ? { highlights: highlightsIn(chunk.text) } : {}),
   };
 }
 

@@ -218,6 +218,15 @@ describe('the plan of every statement, at a million documents of a thousand tena
       }
     });
 
+    it('may read all of the tenant’s documents, and nobody else’s, for those that a search is filtered by', async () => {
+      const { tenant, bound, documents } = tenants[size];
+      for (const client of [tenant.client, bound]) {
+        const statements = await recorder.watch(() => client.post('/api/v1/search', { query: 'words', filter: { no_such_key: { $gt: 1 } } }));
+        expect(statements.some(({ sql }) => sql.includes('jsonb_array_elements'))).toBe(true);
+        await expectGood(statements, documents * 1.05 + A_PAGE);
+      }
+    });
+
     it('finds its way for what is written, searched and deleted', async () => {
       const { tenant, bound, documentId, documents } = tenants[size];
       const search = await recorder.watch(() => tenant.client.post('/api/v1/search', { query: 'words' }));

@@ -101,6 +101,14 @@ describe('a server that answers as we choose', () => {
     expect(await failure()).toBe(code);
   });
 
+  it('is quoted where it speaks as Chroma does, and nobody else is', async () => {
+    const store = await ChromaStore.open({ url: base, outbound });
+    answer = () => [500, { error: 'InternalError', message: 'disk full' }];
+    await expect(store.ping()).rejects.toThrow('disk full');
+    answer = () => [500, '<h1>internal wiki</h1>'];
+    await expect(store.ping()).rejects.toThrow(/^(?!.*wiki)/);
+  });
+
   it('before version 1.0 is told by the interface that it had', async () => {
     answer = (path) => (path === '/api/v1/version' ? [200, '"0.4.24"'] : [404, { detail: 'Not Found' }]);
     expect(await failure()).toBe('wrong_version');

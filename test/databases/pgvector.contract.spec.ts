@@ -13,6 +13,7 @@ import { VectorServerFailure } from '../../src/databases/vector-stores/remote-fa
 import { DISTANCES } from '../../src/databases/vector-stores/vector-store.js';
 import type { VectorPoint } from '../../src/databases/vector-stores/vector-store.js';
 import { Outbound } from '../../src/outbound/outbound.js';
+import { DatabaseProxy } from '../support/database-proxy.js';
 import { vectorStoreContract } from './vector-store-contract.js';
 
 const capacities = { keyword: true, maxDimensions: 16_000, distances: DISTANCES };
@@ -76,18 +77,18 @@ function describePromises(name: string, open: (tuning?: PgVectorTuning) => Promi
       expect(hits).toMatchObject([{ index: 1, score: 1 }]);
     });
 
-    it.each([8, 2001])('asks the index where there is much to measure, and measures what that yields, with %d dimensions', async (dimensions) => {
+    it.each([[8, 150], [2001, 30]])('asks the index where there is much to measure, and measures what that yields, with %d dimensions', async (dimensions, count) => {
       const [measuring, asking] = [store, await open({ measuredRows: 20 })];
       await store.ensureCollection(collection, { dimensions });
       // On a curve, so that each has its own distance to any other.
-      const vectorOf = (at: number) => Array.from({ length: dimensions }, (_, index) => Math.cos((at / 150) * ((index % 8) + 1)));
-      await write(Array.from({ length: 150 }, (_, at) => point('a', at, vectorOf(at))));
-      await write(Array.from({ length: 30 }, (_, at) => point('b', at, vectorOf(at * 5 + 0.5), { tenantId: 'tenant-2' })));
+      const vectorOf = (at: number) => Array.from({ length: dimensions }, (_, index) => Math.cos((at / count) * ((index % 8) + 1)));
+      await write(Array.from({ length: count }, (_, at) => point('a', at, vectorOf(at))));
+      await write(Array.from({ length: 25 }, (_, at) => point('b', at, vectorOf((at * count) / 25 + 0.5), { tenantId: 'tenant-2' })));
       for (const [tenantId, limit] of [['tenant-1', 10], ['tenant-2', 10], ['tenant-2', 50]] as const) {
-        const query = { tenantId, mode: 'vector', text: '', vector: Float32Array.from(vectorOf(60)), limit } as const;
+        const query = { tenantId, mode: 'vector', text: '', vector: Float32Array.from(vectorOf(count / 3)), limit } as const;
         const hits = await asking.search(collection, query);
         expect(hits).toEqual(await measuring.search(collection, query));
-        expect(hits).toHaveLength(Math.min(limit, tenantId === 'tenant-1' ? 150 : 30));
+        expect(hits).toHaveLength(Math.min(limit, tenantId === 'tenant-1' ? count : 25));
       }
       await asking.close();
     });
@@ -156,6 +157,24 @@ describe('a PostgreSQL server', () => {
     const { rows } = await own.transaction('', (sql) => sql.query('SELECT to_regclass($1) AS found', [`"${table}"`]));
     expect(rows).toEqual([{ found: null }]);
     await own.close();
+  });
+
+  it('that goes away in the middle, or before the answer to a commit, takes nothing else with it', async () => {
+    const proxy = await DatabaseProxy.before(plain);
+    const own = new PostgresConnections(serverAt(proxy.url));
+    const one = () => own.transaction('', (sql) => sql.query('SELECT 1 AS one'));
+    const { reached } = proxy.stop('before', (request) => request.includes('pg_sleep'));
+    const asleep = expect(own.transaction('', (sql) => sql.query('SELECT pg_sleep(60)'))).rejects.toMatchObject({ code: 'refused' });
+    await reached;
+    proxy.goAway();
+    await asleep;
+    await expect(one()).rejects.toMatchObject({ code: 'refused' });
+    proxy.comeBack();
+    proxy.loseAnswersToCommit(1);
+    await expect(one()).rejects.toMatchObject({ code: 'refused' });
+    expect((await one()).rows).toEqual([{ one: 1 }]);
+    await own.close();
+    await proxy.close();
   });
 
   it('whose statement takes too long is not waited for', async () => {

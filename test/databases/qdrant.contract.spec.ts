@@ -158,9 +158,7 @@ describeWithQdrantApi('against a model of Qdrant, which shows that requests are 
 
   it('gets in with the key alone', async () => {
     const closed = await QdrantStub.start({ apiKey: 'secret' });
-    for (const apiKey of [undefined, 'wrong']) {
-      expect(await failureOf((await open({ url: closed.url, ...(apiKey ? { apiKey } : {}) })).ping())).toMatchObject({ code: 'unauthorized', message: expect.stringContaining('API key') });
-    }
+    for (const wrong of [{}, { apiKey: 'wrong' }]) expect(await failureOf((await open({ url: closed.url, ...wrong })).ping())).toMatchObject({ code: 'unauthorized' });
     expect(await (await open({ url: closed.url, apiKey: 'secret' })).ping()).toMatchObject({ version: '1.19.0' });
     await closed.stop();
   });

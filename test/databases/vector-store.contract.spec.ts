@@ -2,12 +2,13 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LanceDbStore } from '../../src/databases/vector-stores/lancedb.store.js';
+import { DISTANCES } from '../../src/databases/vector-stores/vector-store.js';
 import { vectorStoreContract } from './vector-store-contract.js';
 
 const directory = await mkdtemp(join(tmpdir(), 'morag-vectors-'));
 const warnings: string[] = [];
 
-vectorStoreContract('LanceDbStore', { keyword: true, maxDimensions: 16_000, distances: ['cosine'] }, () =>
+vectorStoreContract('LanceDbStore', { keyword: true, maxDimensions: 16_000, distances: DISTANCES }, () =>
   LanceDbStore.open({ directory, logger: { warn: (message) => void warnings.push(message) } }),
 );
 

@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import type { ApiClient } from '../support/api-client.js';
-import { createTenant, ingestText, type Tenant } from '../support/factories.js';
+import { administrator, createTenant, ingestText, type Tenant } from '../support/factories.js';
 import { setLimits } from '../support/quotas.js';
-import { administrator } from '../support/factories.js';
 import { SearchScopes } from '../../src/search/search-scope.js';
 import { TestApp } from '../support/test-app.js';
 

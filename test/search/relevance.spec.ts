@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from '@lancedb/lancedb';
 import { falls, figuresOf, ndcg, NDCG_DEPTH, rankDocuments, recall, RELEVANT_GRADE, summarise } from '../../bench/relevance/metrics.js';
 import { CLASSES, MODES, readBaseline, readRelevanceSet, TOLERANCE, type Baseline, type RelevanceSet } from '../../bench/relevance/relevance-set.js';
 import { LanceDbStore } from '../../src/databases/vector-stores/lancedb.store.js';
@@ -94,8 +95,7 @@ describe('what is found of it by the built-in embedder and store', () => {
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'morag-relevance-'));
-    // Tidied up once, at the end, as the bench does: BM25 counts the rows that are not in the index yet by themselves.
-    store = await LanceDbStore.open({ directory, logger: console, writesPerMaintenance: set.documents.length });
+    store = await LanceDbStore.open({ directory, logger: console });
     await store.ensureCollection(COLLECTION, { dimensions: embedder.dimensions });
     for (const { name, text } of set.documents) {
       const chunks = chunk(extract(Buffer.from(text)), { chunkSize: 2000, chunkOverlap: 200, chunkingStrategy: 'recursive', maxTokens: embedder.maxInputTokens });
@@ -104,8 +104,10 @@ describe('what is found of it by the built-in embedder and store', () => {
       pieces += chunks.length;
       await store.replaceDocument(COLLECTION, scope, chunks.map((each, at) => ({ ...scope, id: pointId(name, 1, each.index), vector: vectors[at]!, text: each.text, index: each.index })));
     }
-    // Waits for the tidying up.
     await store.close();
+    // As the bench does: BM25 counts the rows that are not in the index yet by themselves.
+    const table = await (await connect(directory)).openTable(COLLECTION);
+    await table.optimize();
     store = await LanceDbStore.open({ directory, logger: console });
   });
 

@@ -72,7 +72,7 @@ export class QdrantStub {
     const body = Buffer.concat(chunks);
     if (body.length > MAX_BYTES) return no(413, 'Payload Too Large');
     const { apiKey } = this.options;
-    if (apiKey !== undefined && request.url !== '/' && request.headers['api-key'] !== apiKey) return no(401, 'Must provide an API key or an Authorization bearer token');
+    if (apiKey !== undefined && request.url !== '/' && request.headers['api-key'] !== apiKey) return { status: 401, json: 'Must provide an API key or an Authorization bearer token' };
     const json: unknown = body.length > 0 ? JSON.parse(body.toString()) : undefined;
     return (await described.handleRequest({ method: request.method!, path: request.url!, body: json, headers: { 'content-type': 'application/json' } }, this)) as Answer;
   }

@@ -75,7 +75,9 @@ export class ChromaHttp {
     // Anything may answer 404, and what is no Chroma must not pass for one that is empty. Its versions before 1.0 say `detail`.
     if (status === 404 && typeof answer === 'object' && answer !== null && ('error' in answer || 'detail' in answer)) return undefined;
     if (status === 200 || status === 404) throw new VectorServerFailure('unexpected', 'What answers at this address is no Chroma. Check host and port.');
-    throw failureOfStatus('Chroma', status, text);
+    // Only what is said as Chroma says it, not the page of whoever else answers.
+    const said = typeof answer === 'object' && answer !== null && 'message' in answer && typeof answer.message === 'string' ? answer.message : 'without saying why';
+    throw failureOfStatus('Chroma', status, said);
   }
 }
 

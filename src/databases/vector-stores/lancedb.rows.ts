@@ -1,13 +1,23 @@
 import { createHash } from 'node:crypto';
 import { Field, FixedSizeList, Float32, Int32, Schema, Table, Utf8, makeData, makeVector, vectorFromArray } from 'apache-arrow';
-import type { DocumentScope, VectorHit, VectorPoint, VectorQuery, VersionRange, VersionScope } from './vector-store.js';
+import { DISTANCES } from './vector-store.js';
+import type { Distance, DocumentScope, VectorHit, VectorPoint, VectorQuery, VersionRange, VersionScope } from './vector-store.js';
 
 /** What a file system takes, less the `.lance` of the directory. */
 const MAX_TABLE_NAME = 200;
 
+/** What LanceDB calls them. */
+export const LANCEDB_DISTANCES = { cosine: 'cosine', dot: 'dot', euclidean: 'l2' } as const satisfies Record<Distance, string>;
+/** In the metadata of a table's schema. */
+const DISTANCE = 'distance';
+
 /** The columns of a collection of vectors with `dimensions` numbers. */
-export function schemaOf(dimensions: number): Schema {
-  return new Schema([
+export function schemaOf(dimensions: number, distance: Distance): Schema {
+  return new Schema(fieldsOf(dimensions), new Map([[DISTANCE, distance]]));
+}
+
+function fieldsOf(dimensions: number): Field[] {
+  return [
     new Field('id', new Utf8(), false),
     new Field('tenant_id', new Utf8(), false),
     new Field('document_id', new Utf8(), false),
@@ -15,7 +25,12 @@ export function schemaOf(dimensions: number): Schema {
     new Field('chunk_index', new Int32(), false),
     new Field('text', new Utf8(), false),
     new Field('vector', new FixedSizeList(dimensions, new Field('item', new Float32(), true)), false),
-  ]);
+  ];
+}
+
+/** Tables from before there was a choice do not say it. */
+export function distanceOf(schema: { metadata: ReadonlyMap<string, string> }): Distance {
+  return DISTANCES.find((distance) => distance === schema.metadata.get(DISTANCE)) ?? 'cosine';
 }
 
 /** Reads the number of dimensions back from a stored table. */
@@ -29,12 +44,11 @@ export function dimensionsOf(schema: { fields: readonly { name: string; type: un
 export function toArrow(points: readonly VectorPoint[], dimensions: number): Table {
   const flat = new Float32Array(points.length * dimensions);
   for (const [at, point] of points.entries()) flat.set(point.vector, at * dimensions);
-  const schema = schemaOf(dimensions);
   const child = makeData({ type: new Float32(), data: flat, length: flat.length });
   const type = new FixedSizeList(dimensions, new Field('item', new Float32(), true));
   const strings = (read: (point: VectorPoint) => string) => vectorFromArray(points.map(read), new Utf8());
   const numbers = (read: (point: VectorPoint) => number) => makeVector(Int32Array.from(points, read));
-  return new Table(schema, {
+  return new Table(new Schema(fieldsOf(dimensions)), {
     id: strings((point) => point.id),
     tenant_id: strings((point) => point.tenantId),
     document_id: strings((point) => point.documentId),
@@ -51,7 +65,7 @@ export interface Row {
   document_id: string;
   version: number;
   chunk_index: number;
-  /** Cosine distance, 0 to 2. */
+  /** As LanceDB counts it: 0 to 2 by cosine. */
   _distance?: number;
   /** BM25. */
   _score?: number;

@@ -1,15 +1,16 @@
 import { access, constants, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Connection, FtsOptions, Table } from '@lancedb/lancedb';
+import type { Connection, Table } from '@lancedb/lancedb';
 import { KeyedMutex } from './keyed-mutex.js';
 import { isConflict, isNotFound } from './lancedb.errors.js';
-import { dimensionsOf, schemaOf, tableName, toArrow, toHit, whereDocument, whereQuery, whereTenant, whereVersion } from './lancedb.rows.js';
-import type { Row } from './lancedb.rows.js';
-import { fuse, inOrder } from './ranking.js';
-import { checkCollectionName, checkCollectionPrefix, checkPoints, checkVector } from './vector-checks.js';
-import { CollectionMissing, VectorDimensionMismatch } from './vector-store.errors.js';
-import { VectorStore } from './vector-store.js';
+import { ensureIndexes } from './lancedb.indexes.js';
+import { KEPT_VERSIONS_MS, LanceDbMaintenance, type Tables } from './lancedb.maintenance.js';
+import { dimensionsOf, distanceOf, schemaOf, tableName, toArrow, whereDocument, whereTenant, whereVersion } from './lancedb.rows.js';
+import { searchTable } from './lancedb.search.js';
+import { checkCollectionName, checkCollectionPrefix, checkPoints } from './vector-checks.js';
+import { CollectionMissing, VectorDimensionMismatch, VectorDistanceMismatch } from './vector-store.errors.js';
+import { DISTANCES, VectorStore } from './vector-store.js';
 import type { Capacities, CollectionOptions, DocumentScope, VectorHit, VectorPoint, VectorQuery, VersionRange, VersionScope } from './vector-store.js';
 
 type LanceDb = typeof import('@lancedb/lancedb');
@@ -18,45 +19,35 @@ export interface LanceDbOptions {
   /** Created when missing; several processes may share it. */
   directory: string;
   logger: { warn(message: string): void };
-  /** Writes to one collection between two rounds of maintenance; 20. */
-  writesPerMaintenance?: number;
+  /** How long a version of a table stays readable after the next one; 2 minutes. */
+  keptVersionsMs?: number;
 }
 
-/** Long enough for a search of another process to finish on the version it began with. */
-const KEPT_VERSIONS_MS = 5 * 60_000;
 const CONFLICT_ATTEMPTS = 12;
 const TABLES_PER_PAGE = 1000;
-/** Candidates beyond the limit, so that equal scores at the edge are cut by id and fusion sees both lists deep enough. */
-const MARGIN = 50;
-const COLUMNS = ['id', 'document_id', 'version', 'chunk_index'];
-
-/** Segmentation by ICU finds words in scripts without spaces, too; positions would only serve phrase queries. */
-const FULL_TEXT: Partial<FtsOptions> = {
-  baseTokenizer: 'icu/split',
-  language: 'English',
-  stem: true,
-  lowercase: true,
-  asciiFolding: true,
-  removeStopWords: false,
-  withPosition: false,
-};
 
 /** The store that needs no server: LanceDB in this process, one directory a collection. */
 export class LanceDbStore extends VectorStore {
-  override readonly capacities: Capacities = { keyword: true, maxDimensions: 16_000, distances: ['cosine'] };
+  override readonly capacities: Capacities = { keyword: true, maxDimensions: 16_000, distances: DISTANCES };
   private readonly writers = new KeyedMutex();
-  private readonly writes = new Map<string, number>();
-  private readonly background = new Set<Promise<void>>();
-  private readonly writesPerMaintenance: number;
+  private readonly maintenance: LanceDbMaintenance;
 
   private constructor(
     private readonly lancedb: LanceDb,
     private readonly connection: Connection,
-    private readonly logger: LanceDbOptions['logger'],
-    private readonly options: LanceDbOptions,
+    private readonly directory: string,
+    { logger, keptVersionsMs = KEPT_VERSIONS_MS }: LanceDbOptions,
   ) {
     super();
-    this.writesPerMaintenance = options.writesPerMaintenance ?? 20;
+    const tables: Tables = {
+      lancedb,
+      directory,
+      open: (table) => this.openTable(table),
+      names: () => this.tableNames(),
+      exclusively: (table, work) => this.writers.run(table, work),
+      warn: (message) => logger.warn(message),
+    };
+    this.maintenance = new LanceDbMaintenance(tables, keptVersionsMs);
   }
 
   static async open(options: LanceDbOptions): Promise<LanceDbStore> {
@@ -67,24 +58,24 @@ export class LanceDbStore extends VectorStore {
     await mkdir(options.directory, { recursive: true });
     // 0 makes each operation look for commits of other processes first.
     const connection = await lancedb.connect(options.directory, { readConsistencyInterval: 0 });
-    return new LanceDbStore(lancedb, connection, options.logger, options);
+    return new LanceDbStore(lancedb, connection, options.directory, options);
   }
 
-  override async ensureCollection(name: string, { dimensions }: CollectionOptions): Promise<void> {
+  override async ensureCollection(name: string, { dimensions, distance = 'cosine' }: CollectionOptions): Promise<void> {
     checkCollectionName(name);
     await this.write(name, async () => {
-      const created = () => this.connection.createEmptyTable(tableName(name), schemaOf(dimensions));
-      const table = (await this.openTable(name)) ?? (await created());
-      const existing = dimensionsOf(await table.schema());
-      if (existing !== dimensions) throw new VectorDimensionMismatch(existing, dimensions);
-      await this.ensureIndexes(table);
+      const created = () => this.connection.createEmptyTable(tableName(name), schemaOf(dimensions, distance));
+      const table = (await this.openTable(tableName(name))) ?? (await created());
+      const existing = await table.schema();
+      if (dimensionsOf(existing) !== dimensions) throw new VectorDimensionMismatch(dimensionsOf(existing), dimensions);
+      if (distanceOf(existing) !== distance) throw new VectorDistanceMismatch(distanceOf(existing), distance);
+      await ensureIndexes(this.lancedb, table);
     });
   }
 
   override async dropCollection(name: string): Promise<void> {
     checkCollectionName(name);
     await this.write(name, () => this.dropTable(tableName(name)));
-    this.writes.delete(name);
   }
 
   override async dropCollections(prefix: string): Promise<number> {
@@ -92,7 +83,6 @@ export class LanceDbStore extends VectorStore {
     // A long name is cut behind its first hundred characters: what a table's name begins with, its collection's does, too.
     const tables = (await this.tableNames()).filter((name) => name.startsWith(prefix));
     for (const table of tables) await this.write(table, () => this.dropTable(table));
-    for (const collection of this.writes.keys()) if (collection.startsWith(prefix)) this.writes.delete(collection);
     return tables.length;
   }
 
@@ -104,27 +94,19 @@ export class LanceDbStore extends VectorStore {
       return true;
     });
     if (!written) throw new CollectionMissing(collection);
-    this.countWrite(collection);
+    this.maintenance.noteWrite(tableName(collection));
   }
 
   override async deleteDocument(collection: string, document: DocumentScope, versions: VersionRange = {}): Promise<void> {
     await this.onTable(collection, undefined, async (table) => {
       await this.write(collection, () => table.delete(whereDocument(document, versions)));
-      this.countWrite(collection);
+      this.maintenance.noteWrite(tableName(collection));
     });
   }
 
   override async search(collection: string, query: VectorQuery): Promise<VectorHit[]> {
     if (query.limit < 1 || query.documentIds?.length === 0) return [];
-    return this.onTable(collection, [], async (table) => {
-      const wanted = query.mode === 'hybrid' ? Math.max(query.limit * 2, 100) : query.limit;
-      const [byVector, byKeyword] = await Promise.all([
-        query.mode === 'keyword' ? [] : this.nearest(table, query, wanted),
-        query.mode === 'vector' ? [] : this.matching(table, query, wanted),
-      ]);
-      const hits = query.mode === 'hybrid' ? fuse(byVector, byKeyword) : [...byVector, ...byKeyword];
-      return hits.slice(0, query.limit);
-    });
+    return this.onTable(collection, [], (table) => searchTable(this.lancedb, table, query));
   }
 
   override async count(collection: string, tenantId: string): Promise<number> {
@@ -134,14 +116,19 @@ export class LanceDbStore extends VectorStore {
   override async ping(): Promise<{ latencyMs: number }> {
     const start = performance.now();
     // By itself LanceDB finds no tables where there is no directory. The separator at the end asks for one.
-    await access(`${this.options.directory}${path.sep}`, constants.R_OK | constants.W_OK);
+    await access(`${this.directory}${path.sep}`, constants.R_OK | constants.W_OK);
     await this.connection.tableNames({ limit: 1 });
     return { latencyMs: performance.now() - start };
   }
 
   override async close(): Promise<void> {
-    await Promise.all(this.background);
+    await this.maintenance.close();
     this.connection.close();
+  }
+
+  /** What else happens by the clock: looks after every table, whoever wrote to it. */
+  maintain(): Promise<void> {
+    return this.maintenance.sweep();
   }
 
   private async dropTable(table: string): Promise<void> {
@@ -162,15 +149,10 @@ export class LanceDbStore extends VectorStore {
     }
   }
 
-  private async replace(
-    table: Table,
-    version: VersionScope,
-    points: readonly VectorPoint[],
-    dimensions: number,
-  ): Promise<void> {
+  private async replace(table: Table, version: VersionScope, points: readonly VectorPoint[], dimensions: number): Promise<void> {
     const where = whereVersion(version);
     if (points.length === 0) return void (await table.delete(where));
-    await this.ensureIndexes(table);
+    await ensureIndexes(this.lancedb, table);
     const rows = toArrow(points, dimensions);
     // A merge reads the keys of the whole table (0.2 s at 60,000 rows), and most documents are new.
     if ((await table.countRows(where)) === 0) await table.add(rows);
@@ -199,68 +181,23 @@ export class LanceDbStore extends VectorStore {
     }
   }
 
-  private async nearest(table: Table, query: VectorQuery, limit: number): Promise<VectorHit[]> {
-    if (!query.vector) throw new TypeError(`A search by ${query.mode} needs a vector.`);
-    checkVector(query.vector, dimensionsOf(await table.schema()));
-    const rows: Row[] = await table
-      .query()
-      .nearestTo(query.vector)
-      .distanceType('cosine')
-      .where(whereQuery(query))
-      .select([...COLUMNS, '_distance'])
-      .limit(limit + MARGIN)
-      .toArray();
-    const hits = rows.map((row) => {
-      const vector = Math.max(-1, Math.min(1, 1 - Number(row._distance)));
-      return toHit(row, vector, { vector });
-    });
-    return inOrder(hits).slice(0, limit);
-  }
-
-  private async matching(table: Table, query: VectorQuery, limit: number): Promise<VectorHit[]> {
-    const rows: Row[] = await table
-      .query()
-      // A query object, because in a query string quotes and signs would be syntax.
-      .fullTextSearch(new this.lancedb.MatchQuery(query.text, 'text'))
-      .where(whereQuery(query))
-      .select([...COLUMNS, '_score'])
-      .limit(limit + MARGIN)
-      .toArray();
-    const hits = rows.map((row) => toHit(row, Number(row._score), { keyword: Number(row._score) }));
-    return inOrder(hits).slice(0, limit);
-  }
-
-  /** Also mends a table whose creator died before its indexes were there; full-text search fails without one. */
-  private async ensureIndexes(table: Table): Promise<void> {
-    const { Index } = this.lancedb;
-    const present = new Set((await table.listIndices()).flatMap(({ columns }) => columns));
-    const wanted: Record<string, () => ReturnType<typeof Index.fts>> = {
-      text: () => Index.fts(FULL_TEXT),
-      tenant_id: () => Index.btree(),
-      document_id: () => Index.btree(),
-    };
-    for (const [column, config] of Object.entries(wanted)) {
-      if (!present.has(column)) await table.createIndex(column, { config: config(), replace: false });
-    }
-  }
-
   private async onTable<T>(collection: string, absent: T, work: (table: Table) => Promise<T>): Promise<T> {
     checkCollectionName(collection);
-    const table = await this.openTable(collection);
+    const table = await this.openTable(tableName(collection));
     if (!table) return absent;
     try {
       return await work(table);
     } catch (error) {
       // Dropped while we worked on it, or truly damaged?
-      if (isNotFound(error) && !(await this.openTable(collection))) return absent;
+      if (isNotFound(error) && !(await this.openTable(tableName(collection)))) return absent;
       throw error;
     }
   }
 
   /** Handles are not kept: opening costs half a millisecond, and a kept one would outlive a drop by another process. */
-  private async openTable(collection: string): Promise<Table | undefined> {
+  private async openTable(table: string): Promise<Table | undefined> {
     try {
-      return await this.connection.openTable(tableName(collection));
+      return await this.connection.openTable(table);
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;
@@ -269,7 +206,7 @@ export class LanceDbStore extends VectorStore {
 
   /** One writer a collection in this process; against those of other processes it tries again. */
   private async write<T>(collection: string, work: () => Promise<T>): Promise<T> {
-    return this.writers.run(collection, async () => {
+    return this.writers.run(tableName(collection), async () => {
       for (let attempt = 1; ; attempt++) {
         try {
           return await work();
@@ -279,27 +216,5 @@ export class LanceDbStore extends VectorStore {
         }
       }
     });
-  }
-
-  private countWrite(collection: string): void {
-    const writes = (this.writes.get(collection) ?? 0) + 1;
-    this.writes.set(collection, writes % this.writesPerMaintenance);
-    if (writes < this.writesPerMaintenance) return;
-    const round = this.maintain(collection).finally(() => this.background.delete(round));
-    this.background.add(round);
-  }
-
-  /** Every write leaves a version and unindexed rows behind; nobody waits for tidying them up. */
-  private async maintain(collection: string): Promise<void> {
-    try {
-      await this.onTable(collection, undefined, async (table) => {
-        const cleanupOlderThan = new Date(Date.now() - KEPT_VERSIONS_MS);
-        await this.writers.run(collection, () => table.optimize({ cleanupOlderThan }));
-      });
-    } catch (error) {
-      // Another process is writing; its round or our next one will do. Trying again would hold up our own writers.
-      if (isConflict(error)) return;
-      this.logger.warn(`Maintenance of the collection "${collection}" failed: ${String(error)}`);
-    }
   }
 }

@@ -64,8 +64,9 @@ export class PostgresConnections implements SqlConnections {
       allowExitOnIdle: true,
       application_name: 'morag-server',
     });
-    // A connection that ends while nobody uses it is replaced by the pool; without a listener it would end the process.
+    // Without listeners, a connection that breaks would end the process. One that nobody uses is replaced by the pool; who uses one is told by the statement.
     this.pool.on('error', (error) => server.logger.warn(`A connection to PostgreSQL at ${host} ended: ${error.message}`));
+    this.pool.on('connect', (client) => client.on('error', () => undefined));
     this.settings = `SET LOCAL statement_timeout = ${statementTimeoutMs};`;
   }
 

@@ -25,7 +25,9 @@ export type PgVectorOptions = PostgresServer & PgVectorTuning;
 
 /** The first with iterative scans, without which a filter leaves too few of what the index yields. */
 const OLDEST = [0, 8] as const;
-const POINTS_PER_INSERT = 200;
+/** Of vectors in one statement, each up to twenty characters long. */
+const NUMBERS_PER_INSERT = 200_000;
+const MAX_POINTS_PER_INSERT = 500;
 /** Of a question; the first ones. */
 const MAX_QUERY_WORDS = 64;
 /** A word that so many chunks hold adds to the score of others, and selects none while there is a rarer one. */
@@ -120,9 +122,8 @@ export class PgVectorStore extends VectorStore {
       const { tenantId, documentId } = version;
       const scope = [tenantId, documentId, version.version];
       await sql.query(`DELETE FROM ${table} WHERE tenant_id = $1 AND document_id = $2 AND version = $3`, scope);
-      for (let at = 0; at < points.length; at += POINTS_PER_INSERT) {
-        await sql.query(insertPoints(table), [...scope, ...columnsOf(points.slice(at, at + POINTS_PER_INSERT))]);
-      }
+      const batch = Math.max(1, Math.min(MAX_POINTS_PER_INSERT, Math.floor(NUMBERS_PER_INSERT / dimensions)));
+      for (let at = 0; at < points.length; at += batch) await sql.query(insertPoints(table), [...scope, ...columnsOf(points.slice(at, at + batch))]);
       return true;
     });
     if (!written) throw new CollectionMissing(collection);

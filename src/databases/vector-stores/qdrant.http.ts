@@ -116,7 +116,7 @@ export class QdrantHttp {
     // Anything may answer 404, and what is no Qdrant must not pass for one that is empty.
     if (status === absent && answer?.status?.error !== undefined) return undefined;
     if (status === 200 || status === 404) throw noQdrant();
-    throw failureOfStatus('Qdrant', status, answer?.status?.error ?? text);
+    throw failureOfStatus('Qdrant', status, answer?.status?.error ?? 'without saying why');
   }
 }
 

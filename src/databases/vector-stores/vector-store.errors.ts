@@ -1,5 +1,6 @@
 import { AppError } from '../../common/errors.js';
 import { ServiceUnavailable } from '../../common/request-errors.js';
+import { VectorServerFailure } from './remote-failure.js';
 import type { VectorStore } from './vector-store.js';
 
 /** The embedding model and the collection disagree; only a reindex helps. */
@@ -49,6 +50,8 @@ export class VectorStoreUnavailable extends ServiceUnavailable {
 
 /** What to throw after `error` of a store: tells one that is away, `VectorStoreUnavailable`, from one that failed at something, `error` itself. */
 export async function unavailableOr(store: Pick<VectorStore, 'ping'>, error: unknown): Promise<unknown> {
+  // It was away, though it may answer again by now.
+  if (error instanceof VectorServerFailure && (error.code === 'refused' || error.code === 'timeout')) return new VectorStoreUnavailable(error);
   try {
     await store.ping();
   } catch (cause) {

@@ -5,7 +5,7 @@ const fieldOf = (value: unknown): string => {
   try {
     parseFilter(value);
   } catch (error) {
-    if (error instanceof ValidationFailed) return (error.members!['errors'] as { field: string }[])[0]!.field;
+    if (error instanceof ValidationFailed) return (error.members['errors'] as { field: string }[])[0]!.field;
     throw error;
   }
   return 'none';
@@ -46,6 +46,9 @@ describe('parseFilter', () => {
     [{ title: { $in: ['x', null] } }, 'filter.title.$in[1]'],
     [{ created_at: { $gt: 'yesterday' } }, 'filter.created_at.$gt'],
     [{ created_at: { $gt: 5 } }, 'filter.created_at.$gt'],
+    [{ created_at: { $gt: '0000-01-01' } }, 'filter.created_at.$gt'],
+    [{ a: Number.POSITIVE_INFINITY }, 'filter.a'],
+    [{ $or: Array.from({ length: 3 }, () => ({ $or: Array.from({ length: 90 }, () => ({})) })) }, 'filter.$or[2].$or[15]'],
     [{ a: '\ud800' }, 'filter.a'],
     [{ a: 'x\0y' }, 'filter.a'],
     [{ ['x'.repeat(2000)]: 1 }, `filter.${'x'.repeat(60)}…`],
@@ -56,5 +59,10 @@ describe('parseFilter', () => {
     [{ $not: { $not: { $not: { $not: { $not: { $not: { $not: { $not: { a: 1 } } } } } } } } }, 'filter.$not.$not.$not.$not.$not.$not.$not.$not'],
   ])('refuses %j and names the place', (value, field) => {
     expect(fieldOf(value)).toBe(field);
+  });
+
+  it('reads a time without a zone as UTC, wherever the server stands', () => {
+    expect(parseFilter({ created_at: '2026-01-31T12:00:00' })).toEqual(parseFilter({ created_at: '2026-01-31T12:00:00Z' }));
+    expect(parseFilter({ created_at: '2026-01-31' })).toEqual(parseFilter({ created_at: '2026-01-31T01:00:00+01:00' }));
   });
 });

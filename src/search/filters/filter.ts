@@ -18,11 +18,14 @@ export type Filter =
 
 const MAX_DEPTH = 8;
 const MAX_CONDITIONS = 100;
+/** Objects of the whole filter: an empty one has no condition, but is work all the same. */
+const MAX_OBJECTS = 200;
 const MAX_VALUES = 200;
 const MAX_LENGTH = 1000;
 const METADATA = 'metadata.';
 const DOCUMENT_FIELDS = ['type', 'title', 'created_at'] as const;
 const ISO_TIME = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?$/;
+const HAS_NO_ZONE = /T[\d:.]+$/;
 
 function refuse(path: string, message: string): never {
   throw new ValidationFailed([{ field: path, message: `${path} ${message}` }]);
@@ -40,10 +43,13 @@ export function parseFilter(value: unknown, path = 'filter'): Filter {
 
 class FilterParser {
   private conditions = 0;
+  private objects = 0;
 
   filter(value: unknown, path: string, depth: number): Filter {
     if (!isObject(value)) refuse(path, 'must be an object, such as {"year": {"$gte": 2024}}');
     if (depth > MAX_DEPTH) refuse(path, `is nested more than ${MAX_DEPTH} deep`);
+    this.objects += 1;
+    if (this.objects > MAX_OBJECTS) refuse(path, `is one filter too many: ${MAX_OBJECTS} are allowed`);
     return { kind: 'and', of: Object.entries(value).map(([name, operand]) => this.member(name, operand, `${path}.${shown(name)}`, depth)) };
   }
 
@@ -104,21 +110,34 @@ function scalars(field: FilterField, value: unknown, path: string): Scalar[] {
 function scalar(field: FilterField, value: unknown, path: string): Scalar {
   if (field.of === 'document') return ownValue(field.name, value, path);
   if (typeof value === 'string') return text(value, path);
-  if (typeof value === 'number' || typeof value === 'boolean' || value === null) return value;
+  if (typeof value === 'number') return finite(value, path);
+  if (typeof value === 'boolean' || value === null) return value;
   return refuse(path, 'must be a string, a number, true, false or null');
 }
 
 function comparable(field: FilterField, value: unknown, path: string): string | number {
   if (field.of === 'document') return ownValue(field.name, value, path);
   if (typeof value === 'string') return text(value, path);
-  if (typeof value === 'number') return value;
+  if (typeof value === 'number') return finite(value, path);
   return refuse(path, 'must be a number or a string');
+}
+
+/** JSON may say 1e999, which is read as infinity and would be written as null. */
+function finite(value: number, path: string): number {
+  return Number.isFinite(value) ? value : refuse(path, 'is too large a number');
 }
 
 function ownValue(name: 'type' | 'title' | 'created_at', value: unknown, path: string): string {
   if (typeof value !== 'string') return refuse(path, 'must be a string');
-  if (name === 'created_at' && !(ISO_TIME.test(value) && !Number.isNaN(Date.parse(value)))) return refuse(path, 'must be a time in ISO 8601, such as 2026-01-31T12:00:00Z');
-  return name === 'created_at' ? new Date(value).toISOString() : text(value, path);
+  return name === 'created_at' ? time(value, path) : text(value, path);
+}
+
+/** In UTC where no zone is named. PostgreSQL knows no year 0, and writes years of five digits in another way. */
+function time(value: string, path: string): string {
+  const at = new Date(ISO_TIME.test(value) ? value + (HAS_NO_ZONE.test(value) ? 'Z' : '') : Number.NaN);
+  const year = at.getUTCFullYear();
+  if (!(year >= 1 && year <= 9999)) return refuse(path, 'must be a time in ISO 8601, such as 2026-01-31T12:00:00Z');
+  return at.toISOString();
 }
 
 /** What PostgreSQL cannot hold is in no document either, but has to be told from a failure. */
