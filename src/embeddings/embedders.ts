@@ -42,15 +42,15 @@ export class Embedders {
     /** The installation's own, not counted for anybody. */
     readonly standard: Embedder,
     private readonly sealer: Sealer,
-    readonly outbound: Outbound,
-    readonly models: OnnxModels,
+    private readonly outbound: Outbound,
+    private readonly models: OnnxModels,
     private readonly usage: EmbeddingUsage,
     private readonly metrics: EmbeddingMetrics,
   ) {}
 
   /** @throws ValidationFailed for what does not fit together; UrlNotAllowed */
   choose(wanted: WantedEmbedding): Promise<ChosenEmbedding> {
-    return chooseEmbedding(wanted, this);
+    return chooseEmbedding(wanted, { standard: this.standard, outbound: this.outbound, models: this.models });
   }
 
   /**

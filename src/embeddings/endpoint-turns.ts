@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pLimit, { type LimitFunction } from 'p-limit';
 
 /** Batches of passages on their way to one endpoint at a time. */
-export const AT_ONCE = 4;
+const AT_ONCE = 4;
 
 /**
  * Lets so many jobs of a process ask an endpoint at once, and none while it has asked to be left alone. Questions take no turn: somebody waits for them,
