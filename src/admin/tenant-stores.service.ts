@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { TenantCollections } from '../databases/tenant-collections.service.js';
+import { TenantCollections } from '../databases/collections/tenant-collections.service.js';
 import { BlobStore } from '../documents/storage/blob-store.js';
 import { Transactions } from '../persistence/transactions.js';
 import { UserAdministration } from '../users/user-administration.service.js';

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../common/principal.js';
 import { Transactions, type TenantTx } from '../persistence/transactions.js';
-import { DatabaseCollections } from './database-collections.service.js';
+import { DatabaseCollections } from './collections/database-collections.service.js';
 import type { DatabaseEntity } from './database.entity.js';
 import { DatabaseOverviews } from './database-overviews.service.js';
 import { DatabaseRows } from './database-rows.js';

@@ -4,10 +4,10 @@ import { Embedders } from '../embeddings/embedders.js';
 import { violates } from '../persistence/postgres-errors.js';
 import type { TenantTx } from '../persistence/transactions.js';
 import { QuotasService } from '../tenancy/quotas.service.js';
-import { CollectionRemoval } from './collection-removal.handler.js';
-import { DatabaseServersRepository } from './database-servers.repository.js';
+import { CollectionRemoval } from './collections/collection-removal.handler.js';
+import { DatabaseServersRepository } from './servers/database-servers.repository.js';
 import type { DatabaseEntity } from './database.entity.js';
-import type { DatabaseServerEntity } from './database-server.entity.js';
+import type { DatabaseServerEntity } from './servers/database-server.entity.js';
 import { DatabaseInUse, DatabaseNameTaken, DatabaseServerInactive, DatabaseServerNotFound, InvalidDatabaseChunking } from './databases.errors.js';
 import { DatabasesRepository } from './databases.repository.js';
 

@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import type { ChunkingStrategy } from '../common/chunking.js';
 import type { EmbeddingProvider } from '../embeddings/embedder.js';
-import type { ServerType } from './database-server.entity.js';
+import type { ServerType } from './servers/database-server.entity.js';
 import type { Distance } from './vector-stores/vector-store.js';
 
 /** A named set of documents with one collection in one vector database. */

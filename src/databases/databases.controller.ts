@@ -8,7 +8,7 @@ import { DatabaseCreation } from './database-creation.service.js';
 import { DatabaseOverviews } from './database-overviews.service.js';
 import { CollectionsDto, CreateDatabaseDto, DatabaseDto, DatabaseListDto, RemoveDatabaseQueryDto, UpdateDatabaseDto } from './dto/database.dto.js';
 import { CreateReindexDto, ReindexDto } from './dto/reindex.dto.js';
-import { Reindexes } from './reindexes.service.js';
+import { Reindexes } from './reindexes/reindexes.service.js';
 
 @ApiTags('Databases')
 @Controller('api/v1')

@@ -4,8 +4,8 @@ import type { ChunkingStrategy } from '../common/chunking.js';
 import type { EmbeddingProvider } from '../embeddings/embedder.js';
 import type { TenantTx } from '../persistence/transactions.js';
 import { DatabaseEntity } from './database.entity.js';
-import type { ServerType } from './database-server.entity.js';
-import type { ReindexStatus } from './reindex.entity.js';
+import type { ServerType } from './servers/database-server.entity.js';
+import type { ReindexStatus } from './reindexes/reindex.entity.js';
 import type { Distance } from './vector-stores/vector-store.js';
 
 /** A database beside what it holds. */

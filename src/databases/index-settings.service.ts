@@ -7,8 +7,8 @@ import { DimensionsNotSupported, DistanceNotSupported } from './databases.errors
 import type { UpdateDatabaseDto } from './dto/database.dto.js';
 import type { IndexSettingsDto } from './dto/database-settings.dto.js';
 import { embeddingKeyPlace } from './embedding-choice.js';
-import type { IndexSettings } from './reindex.entity.js';
-import { VectorStores, type ServerReference } from './vector-stores.service.js';
+import type { IndexSettings } from './reindexes/reindex.entity.js';
+import { VectorStores, type ServerReference } from './collections/vector-stores.service.js';
 
 export type ChosenSettings = Omit<IndexSettings, 'generation'>;
 

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DatabaseCollections } from '../databases/database-collections.service.js';
+import { DatabaseCollections } from '../databases/collections/database-collections.service.js';
 import type { DocumentScope } from '../databases/vector-stores/vector-store.js';
 import type { TaskHandler } from '../jobs/job-handler.js';
 import { JobsService } from '../jobs/jobs.service.js';

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { DatabasePlace } from '../databases/collections.service.js';
+import type { DatabasePlace } from '../databases/collections/collections.service.js';
 import type { SystemTx, TenantTx } from '../persistence/transactions.js';
 import { remoteTextKey, textKey } from './versions/blob-keys.js';
 

@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { AppError } from '../common/errors.js';
-import { Collections } from '../databases/collections.service.js';
+import { Collections } from '../databases/collections/collections.service.js';
 import type { ScheduledTask } from '../jobs/job-handler.js';
 import { Transactions } from '../persistence/transactions.js';
 import { Reconciliations } from '../tenancy/reconciliations.service.js';

@@ -2,7 +2,7 @@ import { Controller, Get } from '@nestjs/common';
 import { ApiProperty, ApiTags } from '@nestjs/swagger';
 import { Public } from '../common/principal.js';
 import { VectorStoreUnavailable } from '../databases/vector-stores/vector-store.errors.js';
-import { VectorStores } from '../databases/vector-stores.service.js';
+import { VectorStores } from '../databases/collections/vector-stores.service.js';
 import { Transactions } from '../persistence/transactions.js';
 
 export class HealthDto {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AppError } from '../common/errors.js';
-import { Collections } from '../databases/collections.service.js';
+import { Collections } from '../databases/collections/collections.service.js';
 import type { DatabaseEntity } from '../databases/database.entity.js';
 import { DatabaseServerInactive, DatabaseServerNotFound, EmbeddingModelChanged } from '../databases/databases.errors.js';
 import { KeywordNotSupported, VectorStoreUnavailable } from '../databases/vector-stores/vector-store.errors.js';

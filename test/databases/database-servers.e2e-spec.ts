@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { ServerHealthChecks } from '../../src/databases/server-health-checks.js';
+import { ServerHealthChecks } from '../../src/databases/servers/server-health-checks.js';
 import { JobRegistry } from '../../src/jobs/job-registry.js';
 import type { Answer, ApiClient } from '../support/api-client.js';
 import { createKey, createTenant, eventually, ingestText, type Tenant } from '../support/factories.js';

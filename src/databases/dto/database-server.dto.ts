@@ -2,9 +2,9 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsBoolean, IsIn, IsInt, IsObject, IsOptional, IsString, Length, Matches, Max, MaxLength, Min } from 'class-validator';
 import { PageInfoDto } from '../../common/pagination.js';
 import { AsSent, MaxJsonBytes, Omittable } from '../../common/validation.js';
-import { SERVER_HEALTH, SERVER_TYPES, type ServerHealth, type ServerType } from '../database-server.entity.js';
-import type { DatabaseServerOverview } from '../database-servers.repository.js';
-import { SERVER_FAILURES, type ServerFailure, type ServerFailureCode } from '../server-probes.service.js';
+import { SERVER_HEALTH, SERVER_TYPES, type ServerHealth, type ServerType } from '../servers/database-server.entity.js';
+import type { DatabaseServerOverview } from '../servers/database-servers.repository.js';
+import { SERVER_FAILURES, type ServerFailure, type ServerFailureCode } from '../servers/server-probes.service.js';
 
 export class ServerFailureDto {
   /** `not_allowed` is an address that cannot be found or may not be used here. */

@@ -4,10 +4,10 @@ import { CHUNKING_STRATEGIES, type ChunkingStrategy } from '../../common/chunkin
 import { ChunkingOptionsDto } from '../../common/chunking-options.dto.js';
 import { PageInfoDto } from '../../common/pagination.js';
 import { FlagFromText, Omittable } from '../../common/validation.js';
-import { SERVER_TYPES, type ServerType } from '../database-server.entity.js';
-import { physicalName } from '../collections.service.js';
+import { SERVER_TYPES, type ServerType } from '../servers/database-server.entity.js';
+import { physicalName } from '../collections/collections.service.js';
 import type { DatabaseOverview } from '../databases.repository.js';
-import { REINDEX_STATUSES, type ReindexStatus } from '../reindex.entity.js';
+import { REINDEX_STATUSES, type ReindexStatus } from '../reindexes/reindex.entity.js';
 import { DISTANCES, type Distance } from '../vector-stores/vector-store.js';
 import { IndexSettingsDto, PROVIDER_CHOICES, type ProviderChoice } from './database-settings.dto.js';
 

@@ -1,5 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { REINDEX_STATUSES, type ReindexEntity, type ReindexStatus } from '../reindex.entity.js';
+import { REINDEX_STATUSES, type ReindexEntity, type ReindexStatus } from '../reindexes/reindex.entity.js';
 import { DISTANCES, type Distance } from '../vector-stores/vector-store.js';
 import { IndexSettingsDto, PROVIDER_CHOICES, type ProviderChoice } from './database-settings.dto.js';
 

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import type { ServerType } from '../database-server.entity.js';
+import type { ServerType } from '../servers/database-server.entity.js';
 
 /** What is particular to a kind; which kind knows which is in `server-settings.ts`. */
 export interface ServerConfig {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AppError } from '../../common/errors.js';
-import { DatabaseCollections } from '../../databases/database-collections.service.js';
-import { Reindexes, type RunningReindex } from '../../databases/reindexes.service.js';
+import { DatabaseCollections } from '../../databases/collections/database-collections.service.js';
+import { Reindexes, type RunningReindex } from '../../databases/reindexes/reindexes.service.js';
 import { EmbeddingFailed } from '../../embeddings/embedder.js';
 import type { TaskHandler } from '../../jobs/job-handler.js';
 import { JobsService } from '../../jobs/jobs.service.js';

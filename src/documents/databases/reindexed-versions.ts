@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import type { Collection } from '../../databases/collection.js';
-import type { ReindexEntity } from '../../databases/reindex.entity.js';
-import { Reindexes } from '../../databases/reindexes.service.js';
+import type { Collection } from '../../databases/collections/collection.js';
+import type { ReindexEntity } from '../../databases/reindexes/reindex.entity.js';
+import { Reindexes } from '../../databases/reindexes/reindexes.service.js';
 import type { VectorPoint } from '../../databases/vector-stores/vector-store.js';
 import type { Embedder } from '../../embeddings/embedder.js';
 import { Transactions } from '../../persistence/transactions.js';

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { DatabaseCollections } from '../../databases/database-collections.service.js';
+import { DatabaseCollections } from '../../databases/collections/database-collections.service.js';
 import { CollectionReplaced, EmbeddingModelChanged } from '../../databases/databases.errors.js';
 import { pointId } from '../../databases/vector-stores/point-id.js';
 import { VectorStoreUnavailable } from '../../databases/vector-stores/vector-store.errors.js';

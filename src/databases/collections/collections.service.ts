@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Collection } from './collection.js';
-import type { DatabaseEntity } from './database.entity.js';
+import type { DatabaseEntity } from '../database.entity.js';
 import { VectorStores } from './vector-stores.service.js';
 
 /** Where a collection is. */

@@ -1,4 +1,4 @@
-import { AppError } from '../common/errors.js';
+import { AppError } from '../../common/errors.js';
 
 export class DatabaseServerNameTaken extends AppError {
   constructor(name: string) {

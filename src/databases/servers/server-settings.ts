@@ -1,8 +1,8 @@
 import { isIPv6 } from 'node:net';
-import { ValidationFailed } from '../common/request-errors.js';
-import { parseTarget, type Target } from '../outbound/address-policy.js';
+import { ValidationFailed } from '../../common/request-errors.js';
+import { parseTarget, type Target } from '../../outbound/address-policy.js';
 import type { DatabaseServerEntity } from './database-server.entity.js';
-import { DEFAULT_PORTS, portOf, type RemoteServerType, type ServerConnection } from './vector-stores/server-connection.js';
+import { DEFAULT_PORTS, portOf, type RemoteServerType, type ServerConnection } from '../vector-stores/server-connection.js';
 
 /** How a server is found and entered, but for its secrets. */
 export type ServerSettings = Pick<DatabaseServerEntity, 'username' | 'database' | 'collection'> & {

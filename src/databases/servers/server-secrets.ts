@@ -1,4 +1,4 @@
-import { SealBroken, type Sealer } from '../common/sealer.js';
+import { SealBroken, type Sealer } from '../../common/sealer.js';
 import type { DatabaseServerEntity } from './database-server.entity.js';
 import { DatabaseServerSecretUnreadable } from './database-servers.errors.js';
 

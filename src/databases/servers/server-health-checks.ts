@@ -1,9 +1,9 @@
 import { Injectable, Logger } from '@nestjs/common';
 import pLimit from 'p-limit';
-import type { ScheduledTask } from '../jobs/job-handler.js';
-import { JobRegistry } from '../jobs/job-registry.js';
-import { DatabaseUnavailable } from '../persistence/postgres-errors.js';
-import { Transactions } from '../persistence/transactions.js';
+import type { ScheduledTask } from '../../jobs/job-handler.js';
+import { JobRegistry } from '../../jobs/job-registry.js';
+import { DatabaseUnavailable } from '../../persistence/postgres-errors.js';
+import { Transactions } from '../../persistence/transactions.js';
 import { DatabaseServersRepository } from './database-servers.repository.js';
 import { ServerTests } from './server-tests.service.js';
 

@@ -1,15 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
-import { Sealer } from '../common/sealer.js';
-import { Outbound } from '../outbound/outbound.js';
-import { Transactions } from '../persistence/transactions.js';
-import type { DatabaseServerEntity, ServerType } from './database-server.entity.js';
-import { DatabaseServersRepository } from './database-servers.repository.js';
-import { DatabaseServerInactive, DatabaseServerNotFound } from './databases.errors.js';
-import { openedSecrets } from './server-secrets.js';
-import { openStore } from './vector-stores/open-store.js';
-import type { RemoteServerType, ServerConnection } from './vector-stores/server-connection.js';
-import { VectorStore } from './vector-stores/vector-store.js';
+import { Sealer } from '../../common/sealer.js';
+import { Outbound } from '../../outbound/outbound.js';
+import { Transactions } from '../../persistence/transactions.js';
+import type { DatabaseServerEntity, ServerType } from '../servers/database-server.entity.js';
+import { DatabaseServersRepository } from '../servers/database-servers.repository.js';
+import { DatabaseServerInactive, DatabaseServerNotFound } from '../databases.errors.js';
+import { openedSecrets } from '../servers/server-secrets.js';
+import { openStore } from '../vector-stores/open-store.js';
+import type { RemoteServerType, ServerConnection } from '../vector-stores/server-connection.js';
+import { VectorStore } from '../vector-stores/vector-store.js';
 
 const MOST_KEPT = 200;
 /** Longer than any request of a store that is not used any more. */

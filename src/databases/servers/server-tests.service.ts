@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { Sealer } from '../common/sealer.js';
-import type { Principal } from '../common/principal.js';
-import { Transactions } from '../persistence/transactions.js';
+import { Sealer } from '../../common/sealer.js';
+import type { Principal } from '../../common/principal.js';
+import { Transactions } from '../../persistence/transactions.js';
 import type { DatabaseServerEntity, ServerType } from './database-server.entity.js';
 import { BoundKeyCannotManageServers } from './database-servers.errors.js';
 import { DatabaseServersRepository } from './database-servers.repository.js';
-import { DatabaseServerNotFound } from './databases.errors.js';
-import type { ServerTestDto, TestDatabaseServerDto } from './dto/database-server.dto.js';
+import { DatabaseServerNotFound } from '../databases.errors.js';
+import type { ServerTestDto, TestDatabaseServerDto } from '../dto/database-server.dto.js';
 import { ServerProbes, type ProbeResult } from './server-probes.service.js';
 import { openedSecrets } from './server-secrets.js';
 import { settingsAfter, settingsOf } from './server-settings.js';

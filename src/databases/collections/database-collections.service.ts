@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { Transactions } from '../persistence/transactions.js';
+import { Transactions } from '../../persistence/transactions.js';
 import type { Collection } from './collection.js';
 import { Collections, type CollectionPlace, type DatabasePlace } from './collections.service.js';
-import { DatabasesRepository } from './databases.repository.js';
-import { settingsOf } from './reindex.entity.js';
-import { ReindexesRepository } from './reindexes.repository.js';
+import { DatabasesRepository } from '../databases.repository.js';
+import { settingsOf } from '../reindexes/reindex.entity.js';
+import { ReindexesRepository } from '../reindexes/reindexes.repository.js';
 
 /** The collections of databases as these come and go. */
 @Injectable()

@@ -1,10 +1,10 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { errorMessage } from '../common/error-code.js';
-import { within } from '../common/within.js';
-import { Transactions } from '../persistence/transactions.js';
-import type { DatabaseServerEntity } from './database-server.entity.js';
-import { DatabaseServersRepository } from './database-servers.repository.js';
-import type { VectorStore } from './vector-stores/vector-store.js';
+import { errorMessage } from '../../common/error-code.js';
+import { within } from '../../common/within.js';
+import { Transactions } from '../../persistence/transactions.js';
+import type { DatabaseServerEntity } from '../servers/database-server.entity.js';
+import { DatabaseServersRepository } from '../servers/database-servers.repository.js';
+import type { VectorStore } from '../vector-stores/vector-store.js';
 import { VectorStores } from './vector-stores.service.js';
 
 /** A server that does not answer must not keep its tenant from being removed for ever. */

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import type { TaskHandler } from '../jobs/job-handler.js';
-import { JobsService } from '../jobs/jobs.service.js';
-import type { TenantTx } from '../persistence/transactions.js';
-import type { ServerType } from './database-server.entity.js';
+import type { TaskHandler } from '../../jobs/job-handler.js';
+import { JobsService } from '../../jobs/jobs.service.js';
+import type { TenantTx } from '../../persistence/transactions.js';
+import type { ServerType } from '../servers/database-server.entity.js';
 import type { CollectionPlace } from './collections.service.js';
 import { DatabaseCollections } from './database-collections.service.js';
-import { DatabaseServerNotFound } from './databases.errors.js';
+import { DatabaseServerNotFound } from '../databases.errors.js';
 
 /** Drops collections that no database has any more, and repeats that until it is done. */
 @Injectable()

@@ -1,19 +1,19 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
-import { Cursors, pageOf, type PageQueryDto } from '../common/pagination.js';
-import type { Principal } from '../common/principal.js';
-import { Sealer } from '../common/sealer.js';
-import { Outbound } from '../outbound/outbound.js';
-import { violates } from '../persistence/postgres-errors.js';
-import { Transactions, type TenantTx } from '../persistence/transactions.js';
+import { Cursors, pageOf, type PageQueryDto } from '../../common/pagination.js';
+import type { Principal } from '../../common/principal.js';
+import { Sealer } from '../../common/sealer.js';
+import { Outbound } from '../../outbound/outbound.js';
+import { violates } from '../../persistence/postgres-errors.js';
+import { Transactions, type TenantTx } from '../../persistence/transactions.js';
 import type { DatabaseServerEntity } from './database-server.entity.js';
 import {
   BoundKeyCannotManageServers, BuiltInDatabaseServer, DatabaseServerInUse, DatabaseServerNameTaken, DatabaseServerPlaceFixed, TooManyDatabaseServers,
 } from './database-servers.errors.js';
 import { DatabaseServersRepository, type DatabaseServerOverview, type ServerChange } from './database-servers.repository.js';
-import { DatabaseServerNotFound } from './databases.errors.js';
-import { DatabaseServerDto, type CreateDatabaseServerDto, type DatabaseServerListDto, type UpdateDatabaseServerDto } from './dto/database-server.dto.js';
+import { DatabaseServerNotFound } from '../databases.errors.js';
+import { DatabaseServerDto, type CreateDatabaseServerDto, type DatabaseServerListDto, type UpdateDatabaseServerDto } from '../dto/database-server.dto.js';
 import { ServerProbes } from './server-probes.service.js';
 import { sealedSecrets } from './server-secrets.js';
 import { movedFields, settingsAfter, settingsOf, targetOf } from './server-settings.js';

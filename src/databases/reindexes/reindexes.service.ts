@@ -1,16 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
-import type { Principal } from '../common/principal.js';
-import { violates } from '../persistence/postgres-errors.js';
-import { Transactions, type TenantTx } from '../persistence/transactions.js';
-import { CollectionRemoval } from './collection-removal.handler.js';
-import { DatabaseContentsHolder } from './database-contents.js';
-import type { DatabaseEntity } from './database.entity.js';
-import { DatabaseNotFound, ReindexNotFound, ReindexNotRunning, ReindexRunning } from './databases.errors.js';
-import { DatabasesRepository } from './databases.repository.js';
-import { mayUse } from './databases.service.js';
-import { ReindexDto, type CreateReindexDto } from './dto/reindex.dto.js';
-import { IndexSettingsChoice } from './index-settings.service.js';
+import type { Principal } from '../../common/principal.js';
+import { violates } from '../../persistence/postgres-errors.js';
+import { Transactions, type TenantTx } from '../../persistence/transactions.js';
+import { CollectionRemoval } from '../collections/collection-removal.handler.js';
+import { DatabaseContentsHolder } from '../database-contents.js';
+import type { DatabaseEntity } from '../database.entity.js';
+import { DatabaseNotFound, ReindexNotFound, ReindexNotRunning, ReindexRunning } from '../databases.errors.js';
+import { DatabasesRepository } from '../databases.repository.js';
+import { mayUse } from '../databases.service.js';
+import { ReindexDto, type CreateReindexDto } from '../dto/reindex.dto.js';
+import { IndexSettingsChoice } from '../index-settings.service.js';
 import { settingsOf, type ReindexEntity } from './reindex.entity.js';
 import { ReindexesRepository } from './reindexes.repository.js';
 

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { TenantTx } from '../persistence/transactions.js';
+import type { TenantTx } from '../../persistence/transactions.js';
 import { ReindexEntity } from './reindex.entity.js';
 
 export type NewReindex = Omit<ReindexEntity, 'tenantId' | 'documentsDone' | 'attempt' | 'error' | 'createdAt' | 'endedAt' | 'status'>;

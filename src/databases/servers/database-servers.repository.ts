@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Not } from 'typeorm';
-import type { SystemTx, TenantTx } from '../persistence/transactions.js';
+import type { SystemTx, TenantTx } from '../../persistence/transactions.js';
 import { DatabaseServerEntity } from './database-server.entity.js';
 
 /** A server as it is shown: whether it has secrets, and not which. */

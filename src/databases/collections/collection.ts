@@ -1,6 +1,6 @@
-import { AppError } from '../common/errors.js';
-import { unavailableOr } from './vector-stores/vector-store.errors.js';
-import type { Capacities, CollectionOptions, DocumentScope, VectorHit, VectorPoint, VectorQuery, VectorStore, VersionRange, VersionScope } from './vector-stores/vector-store.js';
+import { AppError } from '../../common/errors.js';
+import { unavailableOr } from '../vector-stores/vector-store.errors.js';
+import type { Capacities, CollectionOptions, DocumentScope, VectorHit, VectorPoint, VectorQuery, VectorStore, VersionRange, VersionScope } from '../vector-stores/vector-store.js';
 
 /**
  * The collection that holds a database's vectors, on whichever server that is. Each method is the port's, and throws VectorStoreUnavailable besides,

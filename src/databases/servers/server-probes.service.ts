@@ -1,13 +1,13 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { TimedOut, within } from '../common/within.js';
-import { Outbound } from '../outbound/outbound.js';
-import { UrlNotAllowed } from '../outbound/outbound.errors.js';
+import { TimedOut, within } from '../../common/within.js';
+import { Outbound } from '../../outbound/outbound.js';
+import { UrlNotAllowed } from '../../outbound/outbound.errors.js';
 import { DatabaseServerSecretUnreadable } from './database-servers.errors.js';
 import { targetOf } from './server-settings.js';
-import { openStore } from './vector-stores/open-store.js';
-import { portOf, type ServerConnection } from './vector-stores/server-connection.js';
-import { VectorServerFailure } from './vector-stores/remote-failure.js';
-import { VectorStore } from './vector-stores/vector-store.js';
+import { openStore } from '../vector-stores/open-store.js';
+import { portOf, type ServerConnection } from '../vector-stores/server-connection.js';
+import { VectorServerFailure } from '../vector-stores/remote-failure.js';
+import { VectorStore } from '../vector-stores/vector-store.js';
 
 export const SERVER_FAILURES = ['refused', 'timeout', 'unauthorized', 'wrong_version', 'tls', 'not_allowed', 'secret_unreadable', 'unexpected'] as const;
 export type ServerFailureCode = (typeof SERVER_FAILURES)[number];

@@ -1,10 +1,10 @@
 import { Body, Controller, Delete, Get, HttpCode, Patch, Post, Put, Query } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
-import { PageQueryDto } from '../common/pagination.js';
-import { CurrentPrincipal, RequirePermission, type Principal } from '../common/principal.js';
-import { UuidParam } from '../common/validation.js';
+import { PageQueryDto } from '../../common/pagination.js';
+import { CurrentPrincipal, RequirePermission, type Principal } from '../../common/principal.js';
+import { UuidParam } from '../../common/validation.js';
 import { DatabaseServersService } from './database-servers.service.js';
-import { CreateDatabaseServerDto, DatabaseServerDto, DatabaseServerListDto, ServerTestDto, TestDatabaseServerDto, UpdateDatabaseServerDto } from './dto/database-server.dto.js';
+import { CreateDatabaseServerDto, DatabaseServerDto, DatabaseServerListDto, ServerTestDto, TestDatabaseServerDto, UpdateDatabaseServerDto } from '../dto/database-server.dto.js';
 import { ServerTests } from './server-tests.service.js';
 
 @ApiTags('Database servers')

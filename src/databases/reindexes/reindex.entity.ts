@@ -1,7 +1,7 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import type { EmbeddingProvider } from '../embeddings/embedder.js';
-import type { DatabaseEntity } from './database.entity.js';
-import type { Distance } from './vector-stores/vector-store.js';
+import type { EmbeddingProvider } from '../../embeddings/embedder.js';
+import type { DatabaseEntity } from '../database.entity.js';
+import type { Distance } from '../vector-stores/vector-store.js';
 
 export const REINDEX_STATUSES = ['RUNNING', 'FINISHED', 'FAILED', 'CANCELLED'] as const;
 export type ReindexStatus = (typeof REINDEX_STATUSES)[number];
