@@ -67,6 +67,8 @@ function generatedSecrets(directory: string): Secrets {
 export class Config {
   readonly dataDir: string;
   readonly blobDir: string;
+  /** May be absent. */
+  readonly modelDir: string;
   readonly docsEnabled: boolean;
   readonly maxUploadBytes: number;
   /** The first one signs, all are accepted. */
@@ -79,6 +81,7 @@ export class Config {
     prepareDirectory('DATA_DIR', this.dataDir);
     this.blobDir = env.BLOB_STORE === undefined ? path.join(this.dataDir, 'blobs') : fileURLToPath(env.BLOB_STORE);
     prepareDirectory('BLOB_STORE', this.blobDir);
+    this.modelDir = path.resolve(env.EMBEDDING_MODEL_DIR ?? path.join(this.dataDir, 'models'));
     this.docsEnabled = env.DOCS_ENABLED ?? env.NODE_ENV !== 'production';
     this.maxUploadBytes = env.MAX_UPLOAD_MB * 1024 * 1024;
     const generated = env.JWT_SECRET === undefined || env.SEALING_KEY === undefined ? generatedSecrets(this.dataDir) : undefined;

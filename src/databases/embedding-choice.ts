@@ -5,7 +5,7 @@ import type { DatabaseEntity } from './database.entity.js';
 export const embeddingKeyPlace = (databaseId: string): string => `databases/${databaseId}/embedding_api_key`;
 
 /** Which model a database's vectors come from. */
-export function embeddingOf(database: Pick<DatabaseEntity, 'id' | 'embeddingProvider' | 'embeddingModel' | 'dimensions' | 'embeddingUrl' | 'embeddingApiKey'>): EmbeddingChoice {
-  const { id, embeddingProvider, embeddingModel, dimensions, embeddingUrl, embeddingApiKey } = database;
-  return { provider: embeddingProvider, model: embeddingModel, dimensions, url: embeddingUrl, apiKey: embeddingApiKey, place: embeddingKeyPlace(id) };
+export function embeddingOf(database: Pick<DatabaseEntity, 'id' | 'tenantId' | 'embeddingProvider' | 'embeddingModel' | 'dimensions' | 'embeddingUrl' | 'embeddingApiKey'>): EmbeddingChoice {
+  const { id, tenantId, embeddingProvider, embeddingModel, dimensions, embeddingUrl, embeddingApiKey } = database;
+  return { provider: embeddingProvider, model: embeddingModel, dimensions, url: embeddingUrl, apiKey: embeddingApiKey, place: embeddingKeyPlace(id), tenantId };
 }

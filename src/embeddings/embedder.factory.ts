@@ -1,14 +1,16 @@
 import { parseTarget } from '../outbound/address-policy.js';
 import type { Outbound } from '../outbound/outbound.js';
 import { EmbeddingFailed, type Embedder, type EmbeddingProvider } from './embedder.js';
+import type { EndpointTurns } from './endpoint-turns.js';
 import { HashEmbedder } from './hash.embedder.js';
+import type { OnnxModels } from './onnx-models.js';
 
 export interface EmbedderOptions {
   /** `EMBEDDING_PROVIDER` */
-  provider: 'hash' | 'openai';
+  provider: EmbeddingProvider;
   /** `EMBEDDING_URL`; OpenAI's own when absent. */
   url?: string;
-  /** `EMBEDDING_MODEL`; text-embedding-3-small when absent at OpenAI's own address. */
+  /** `EMBEDDING_MODEL`; text-embedding-3-small when absent at OpenAI's own address. Of `onnx` the folder. */
   model?: string;
   /** `EMBEDDING_API_KEY` */
   apiKey?: string;
@@ -16,6 +18,8 @@ export interface EmbedderOptions {
   dimensions?: number;
   /** `OUTBOUND_ALLOW`; the host of `url` is added, since the operator has named it. */
   outboundAllow: readonly string[];
+  /** Those in `EMBEDDING_MODEL_DIR`. */
+  models: OnnxModels;
 }
 
 export const OPENAI_URL = 'https://api.openai.com/v1';
@@ -32,6 +36,10 @@ export const DIMENSIONS_OF: ReadonlyMap<string, number> = new Map([
  */
 export async function createEmbedder(options: EmbedderOptions): Promise<Embedder> {
   if (options.provider === 'hash') return new HashEmbedder();
+  if (options.provider === 'onnx') {
+    if (!options.model) throw new Error('EMBEDDING_MODEL is needed for EMBEDDING_PROVIDER=onnx: the name of a folder in EMBEDDING_MODEL_DIR.');
+    return options.models.open(options.model);
+  }
 
   const url = options.url ?? OPENAI_URL;
   const target = parseTarget(url);
@@ -58,16 +66,26 @@ export interface ChosenEmbedder {
   apiKey: string | null;
 }
 
+export interface EmbedderTools {
+  outbound: Outbound;
+  models: OnnxModels;
+  /** Of whoever chose it, at its endpoint. */
+  turns: EndpointTurns;
+}
+
 /** @throws EmbeddingFailed when the model cannot be used on this server */
-export async function openEmbedder({ provider, model, dimensions, url, apiKey }: ChosenEmbedder, outbound: Outbound): Promise<Embedder> {
+export async function openEmbedder({ provider, model, dimensions, url, apiKey }: ChosenEmbedder, { outbound, models, turns }: EmbedderTools): Promise<Embedder> {
   switch (provider) {
     case 'hash':
       return new HashEmbedder();
     case 'openai': {
       const { OpenAiEmbedder } = await import('./openai.embedder.js');
-      return new OpenAiEmbedder({ url: url ?? OPENAI_URL, model, dimensions, ...(apiKey === null ? {} : { apiKey }), outbound });
+      return new OpenAiEmbedder({ url: url ?? OPENAI_URL, model, dimensions, ...(apiKey === null ? {} : { apiKey }), outbound, turns });
     }
-    case 'onnx':
-      throw new EmbeddingFailed('not_allowed', true, 'Local ONNX models are not set up on this server.');
+    case 'onnx': {
+      const embedder = await models.open(model);
+      if (embedder.dimensions === dimensions) return embedder;
+      throw new EmbeddingFailed('model_changed', true, `The files of the local model "${model}" were replaced: it has ${embedder.dimensions} dimensions now, and no longer ${dimensions}.`);
+    }
   }
 }

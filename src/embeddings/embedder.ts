@@ -7,6 +7,7 @@ export type EmbeddingProvider = (typeof EMBEDDING_PROVIDERS)[number];
  * different `model` or `dimensions` must never meet in one collection.
  */
 export abstract class Embedder {
+  abstract readonly provider: EmbeddingProvider;
   /** Stored beside each database; a change of it calls for a reindex. */
   abstract readonly model: string;
   abstract readonly dimensions: number;
@@ -16,14 +17,28 @@ export abstract class Embedder {
   readonly isLocal: boolean = false;
 
   /**
+   * @param note is told what each part cost once it is done: also of a call that fails with a later part
    * @returns one finite, non-zero vector of `dimensions` a text, in the order of `texts`
    * @throws EmbeddingFailed; the signal's reason when that is aborted
    */
-  abstract embedDocuments(texts: string[], signal?: AbortSignal): Promise<Float32Array[]>;
+  abstract embedDocuments(texts: string[], signal?: AbortSignal, note?: NoteEmbedded): Promise<Float32Array[]>;
 
   /** As `embedDocuments`, for models that embed a question differently from a passage. */
-  abstract embedQuery(text: string, signal?: AbortSignal): Promise<Float32Array>;
+  abstract embedQuery(text: string, signal?: AbortSignal, note?: NoteEmbedded): Promise<Float32Array>;
 }
+
+export interface EmbeddedAmount {
+  texts: number;
+  /** As the provider counted them, else `estimateTokens`. */
+  tokens: number;
+}
+
+export type NoteEmbedded = (amount: EmbeddedAmount) => void;
+
+/** For models whose tokenizer is not at hand; rather too many, except for text in rare scripts. */
+export const estimateTokens = (text: string): number => Math.ceil(Buffer.byteLength(text) / 3);
+
+export const estimateAmount = (texts: readonly string[]): EmbeddedAmount => ({ texts: texts.length, tokens: texts.reduce((sum, text) => sum + estimateTokens(text), 0) });
 
 export type EmbeddingFailureCode =
   | 'not_allowed'

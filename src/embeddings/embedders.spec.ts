@@ -3,9 +3,13 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SealBroken, Sealer } from '../common/sealer.js';
 import { Outbound } from '../outbound/outbound.js';
-import { EmbeddingDimensionMismatch } from './embedder.js';
+import { Metrics } from '../metrics/metrics.js';
+import { EmbeddingDimensionMismatch, type EmbeddedAmount } from './embedder.js';
 import { Embedders, type EmbeddingChoice } from './embedders.js';
+import { EmbeddingMetrics } from './embedding-metrics.js';
+import { EmbeddingUsage } from './embedding-usage.js';
 import { HashEmbedder } from './hash.embedder.js';
+import { OnnxModels } from './onnx-models.js';
 
 const KEY = 'sk-of-the-tenant';
 const PLACE = 'databases/1/embedding_api_key';
@@ -50,8 +54,8 @@ beforeEach(() => {
   status = 200;
 });
 
-const embedders = (through = outbound) => new Embedders(new HashEmbedder(), sealer, through);
-const choice = (options: Partial<EmbeddingChoice> = {}): EmbeddingChoice => ({ provider: 'openai', model: 'of-3', dimensions: 3, url, apiKey: sealer.seal(KEY, PLACE), place: PLACE, ...options });
+const embedders = (through = outbound, usage = new EmbeddingUsage()) => new Embedders(new HashEmbedder(), sealer, through, new OnnxModels('/nowhere'), usage, new EmbeddingMetrics(new Metrics()));
+const choice = (options: Partial<EmbeddingChoice> = {}): EmbeddingChoice => ({ provider: 'openai', model: 'of-3', dimensions: 3, url, apiKey: sealer.seal(KEY, PLACE), place: PLACE, tenantId: 'one', ...options });
 
 it('asks each database\'s own model, with its own key', async () => {
   const all = embedders();
@@ -113,6 +117,30 @@ it('does not open a key that was moved from another database', async () => {
 it('gives the model of the installation to whoever was made with it, and to nobody else', async () => {
   const all = embedders();
   const standard = { provider: null, model: 'local-lexical-1024', dimensions: 1024, url: null, apiKey: null };
-  expect(await all.of(choice(standard))).toBe(all.standard);
+  expect(await (await all.of(choice(standard))).embedQuery('a')).toEqual(await all.standard.embedQuery('a'));
   await expect(all.of(choice({ ...standard, model: 'former' }))).rejects.toMatchObject({ code: 'model_changed', permanent: true });
+});
+
+it('counts for the tenant that asked, whatever the model', async () => {
+  const usage = new EmbeddingUsage();
+  const counted: [string, EmbeddedAmount][] = [];
+  usage.onEmbedded((tenantId, amount) => counted.push([tenantId, amount]));
+  const all = embedders(outbound, usage);
+  const standard = { provider: null, model: 'local-lexical-1024', dimensions: 1024, url: null, apiKey: null };
+  for (const tenantId of ['one', 'two']) {
+    await (await all.of(choice({ ...standard, tenantId }))).embedQuery('abc');
+    await (await all.of(choice({ tenantId }))).embedDocuments(['abc', 'def']);
+  }
+  expect(counted).toEqual(['one', 'two'].flatMap((tenantId) => [[tenantId, { texts: 1, tokens: 1 }], [tenantId, { texts: 2, tokens: 2 }]]));
+});
+
+it('is the same for databases of a tenant that can be asked together, and for no others', async () => {
+  const all = embedders();
+  const second = { place: 'databases/2/embedding_api_key' };
+  const keyless = { apiKey: null };
+  const standard = { provider: null, model: 'local-lexical-1024', dimensions: 1024, url: null, apiKey: null };
+  for (const same of [keyless, standard]) expect(await all.of(choice({ ...same, ...second }))).toBe(await all.of(choice(same)));
+  const others: Partial<EmbeddingChoice>[] = [{}, { ...second, apiKey: sealer.seal('sk-another', second.place) }, { url: `${url}/other` }, { model: 'of-5' }, { dimensions: 4 }, { ...keyless, tenantId: 'two' }, { ...standard, tenantId: 'two' }];
+  const opened = await Promise.all([keyless, standard, ...others].map((one) => all.of(choice(one))));
+  expect(new Set(opened).size).toBe(opened.length);
 });

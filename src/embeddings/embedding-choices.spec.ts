@@ -3,13 +3,15 @@ import { Outbound } from '../outbound/outbound.js';
 import { UrlNotAllowed } from '../outbound/outbound.errors.js';
 import { chooseEmbedding, type WantedEmbedding } from './embedding-choices.js';
 import { HashEmbedder } from './hash.embedder.js';
+import { OnnxModels } from './onnx-models.js';
 
 /** Addresses, so that no name server is asked. */
 const PUBLIC = 'https://1.1.1.1/v1';
 const PRIVATE = 'http://10.1.2.3:8080/v1';
 const outbound = new Outbound({ allow: ['10.9.9.9:8080'] });
 const standard = new HashEmbedder();
-const choose = (wanted: WantedEmbedding) => chooseEmbedding(wanted, standard, outbound);
+const models = new OnnxModels('/nowhere', () => Promise.reject(new Error('no such package')));
+const choose = (wanted: WantedEmbedding) => chooseEmbedding(wanted, { standard, outbound, models });
 
 afterAll(() => outbound.close());
 

@@ -1,8 +1,9 @@
 import { ValidationFailed } from '../common/request-errors.js';
 import type { Outbound } from '../outbound/outbound.js';
 import { DIMENSIONS_OF, OPENAI_URL } from './embedder.factory.js';
-import type { Embedder, EmbeddingProvider } from './embedder.js';
+import { EmbeddingFailed, type Embedder, type EmbeddingProvider } from './embedder.js';
 import { HashEmbedder } from './hash.embedder.js';
+import type { OnnxModels } from './onnx-models.js';
 
 /** What a tenant asks for; what is not named follows from the rest. */
 export interface WantedEmbedding {
@@ -48,8 +49,26 @@ async function ofEndpoint(wanted: WantedEmbedding, outbound: Outbound): Promise<
   return { provider: 'openai', model, dimensions, url };
 }
 
+/** @throws ValidationFailed naming the models that are there */
+async function ofFiles(wanted: WantedEmbedding, models: OnnxModels): Promise<ChosenEmbedding> {
+  const refusing = (field: 'embedding_provider' | 'embedding_model') => (error: unknown): never => {
+    if (error instanceof EmbeddingFailed) refuse(field, `cannot be used: ${error.message}`);
+    throw error;
+  };
+  await models.requirePackage().catch(refusing('embedding_provider'));
+  const name = wanted.model ?? refuse('embedding_model', `is needed for a local model: ${(await models.list()).join(', ') || 'this server has none'}`);
+  return fixed('onnx', await models.describe(name).catch(refusing('embedding_model')), wanted);
+}
+
+/** What a choice is checked against. */
+export interface ChoiceSurroundings {
+  standard: Embedder;
+  outbound: Outbound;
+  models: OnnxModels;
+}
+
 /** @throws ValidationFailed for what does not fit together; UrlNotAllowed */
-export async function chooseEmbedding(wanted: WantedEmbedding, standard: Embedder, outbound: Outbound): Promise<ChosenEmbedding> {
+export async function chooseEmbedding(wanted: WantedEmbedding, { standard, outbound, models }: ChoiceSurroundings): Promise<ChosenEmbedding> {
   switch (wanted.provider) {
     case undefined:
       return fixed(null, standard, wanted);
@@ -58,6 +77,6 @@ export async function chooseEmbedding(wanted: WantedEmbedding, standard: Embedde
     case 'openai':
       return ofEndpoint(wanted, outbound);
     case 'onnx':
-      return refuse('embedding_provider', '"onnx" is not set up on this server');
+      return ofFiles(wanted, models);
   }
 }

@@ -5,9 +5,12 @@ import { StartupError } from '../config/env.js';
 import { HealthChecks } from '../metrics/health-checks.js';
 import { createEmbedder } from './embedder.factory.js';
 import { Embedder } from './embedder.js';
+import { EmbeddingMetrics } from './embedding-metrics.js';
+import { EmbeddingUsage } from './embedding-usage.js';
 import { Embedders } from './embedders.js';
+import { OnnxModels } from './onnx-models.js';
 
-async function fromEnvironment({ env }: Config): Promise<Embedder> {
+async function fromEnvironment({ env }: Config, models: OnnxModels): Promise<Embedder> {
   try {
     return await createEmbedder({
       provider: env.EMBEDDING_PROVIDER,
@@ -16,6 +19,7 @@ async function fromEnvironment({ env }: Config): Promise<Embedder> {
       apiKey: env.EMBEDDING_API_KEY,
       dimensions: env.EMBEDDING_DIMENSIONS,
       outboundAllow: env.OUTBOUND_ALLOW,
+      models,
     });
   } catch (error) {
     throw new StartupError(errorMessage(error), { cause: error });
@@ -25,8 +29,12 @@ async function fromEnvironment({ env }: Config): Promise<Embedder> {
 /** The embedding model of this installation, and those that databases choose instead. */
 @Global()
 @Module({
-  providers: [{ provide: Embedder, inject: [Config], useFactory: fromEnvironment }, Embedders],
-  exports: [Embedders],
+  providers: [
+    { provide: OnnxModels, inject: [Config], useFactory: ({ modelDir }: Config) => new OnnxModels(modelDir) },
+    { provide: Embedder, inject: [Config, OnnxModels], useFactory: fromEnvironment },
+    EmbeddingUsage, EmbeddingMetrics, Embedders,
+  ],
+  exports: [Embedders, EmbeddingUsage],
 })
 export class EmbeddingsModule {
   constructor({ env }: Config, { model, dimensions }: Embedder, health: HealthChecks) {

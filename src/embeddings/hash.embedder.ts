@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Embedder } from './embedder.js';
+import { Embedder, estimateAmount, type NoteEmbedded } from './embedder.js';
 import { emitFeatures } from './lexical-features.js';
 
 const DIMENSIONS = 1024;
@@ -11,23 +11,26 @@ const TEXTS_PER_TURN = 10;
  * stem bigrams and character grams. It finds shared words and misspelt ones, not paraphrases.
  */
 export class HashEmbedder extends Embedder {
+  override readonly provider = 'hash';
   override readonly model = `local-lexical-${DIMENSIONS}`;
   override readonly dimensions = DIMENSIONS;
   override readonly maxInputTokens = 8192;
   override readonly isLocal = true;
 
-  override async embedDocuments(texts: string[], signal?: AbortSignal): Promise<Float32Array[]> {
+  override async embedDocuments(texts: string[], signal?: AbortSignal, note?: NoteEmbedded): Promise<Float32Array[]> {
     const vectors: Float32Array[] = [];
     for (const [at, text] of texts.entries()) {
       if (at > 0 && at % TEXTS_PER_TURN === 0) await nextTurn();
       signal?.throwIfAborted();
       vectors.push(embed(text));
     }
+    note?.(estimateAmount(texts));
     return vectors;
   }
 
-  override async embedQuery(text: string, signal?: AbortSignal): Promise<Float32Array> {
+  override async embedQuery(text: string, signal?: AbortSignal, note?: NoteEmbedded): Promise<Float32Array> {
     signal?.throwIfAborted();
+    note?.(estimateAmount([text]));
     return embed(text);
   }
 }

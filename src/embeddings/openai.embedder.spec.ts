@@ -2,8 +2,10 @@ import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Outbound } from '../outbound/outbound.js';
-import { EmbeddingDimensionMismatch, EmbeddingFailed } from './embedder.js';
+import { EmbeddingDimensionMismatch, EmbeddingFailed, type EmbeddedAmount } from './embedder.js';
 import { createEmbedder } from './embedder.factory.js';
+import { EndpointTurns } from './endpoint-turns.js';
+import { OnnxModels } from './onnx-models.js';
 import { OpenAiEmbedder } from './openai.embedder.js';
 import type { OpenAiEmbedderOptions } from './openai.embedder.js';
 
@@ -22,6 +24,9 @@ let server: Server;
 let url: string;
 let outbound: Outbound;
 let asked: Asked[] = [];
+/** Answers that wait for the test. */
+const held: (() => void)[] = [];
+let isHolding = false;
 /** What the provider under test does; undefined lets the request hang. */
 let answer: (input: string[]) => Answer | undefined;
 
@@ -40,7 +45,9 @@ beforeAll(async () => {
       const reply = answer(body.input);
       if (!reply) return;
       const content = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body);
-      response.writeHead(reply.status ?? 200, { 'content-type': 'application/json', ...reply.headers }).end(content);
+      const send = (): void => void response.writeHead(reply.status ?? 200, { 'content-type': 'application/json', ...reply.headers }).end(content);
+      if (isHolding) held.push(send);
+      else send();
     });
   });
   await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
@@ -169,18 +176,93 @@ it('never reaches a private address that was not named', async () => {
   await strict.close();
 });
 
+describe('what it reports', () => {
+  const amounts = async (body: (input: string[]) => object, texts = ['abc', 'abcdef']): Promise<EmbeddedAmount[]> => {
+    const noted: EmbeddedAmount[] = [];
+    answer = (input) => ({ body: { data: vectorsOf(input), ...body(input) } });
+    await embedder({ batchSize: 2 }).embedDocuments(texts, undefined, (amount) => noted.push(amount));
+    return noted;
+  };
+
+  it('is what the provider counted, request by request', async () => {
+    expect(await amounts((input) => ({ usage: { prompt_tokens: 10 + input.length, total_tokens: 99 } }), ['a', 'b', 'c'])).toEqual([{ texts: 2, tokens: 12 }, { texts: 1, tokens: 11 }]);
+    expect(await amounts(() => ({ usage: { total_tokens: 7 } }))).toEqual([{ texts: 2, tokens: 7 }]);
+  });
+
+  it.each([undefined, null, 'many', { prompt_tokens: 0, total_tokens: 0 }, { prompt_tokens: -5 }, { prompt_tokens: 1e18 }, { prompt_tokens: 1.5 }, { prompt_tokens: '12' }])('is an estimate when the provider says %j', async (usage) => {
+    expect(await amounts(() => ({ usage }))).toEqual([{ texts: 2, tokens: 3 }]);
+  });
+
+  it('holds also for a call that fails later, and never counts a refused request', async () => {
+    const noted: EmbeddedAmount[] = [];
+    answer = (input) => (input.includes('bad') ? { status: 400, body: {} } : { body: { data: vectorsOf(input), usage: { prompt_tokens: 5 } } });
+    await failure(embedder({ batchSize: 1 }).embedDocuments(['good', 'bad'], undefined, (amount) => noted.push(amount)));
+    expect(noted).toEqual([{ texts: 1, tokens: 5 }]);
+  });
+});
+
+describe('turns', () => {
+  const arrived = async (count: number): Promise<void> => {
+    while (asked.length < count) await new Promise((soon) => setImmediate(soon));
+  };
+  const releaseAll = (): void => {
+    isHolding = false;
+    for (const release of held.splice(0)) release();
+  };
+
+  it('keeps a hundred jobs from asking at once, lets a question past them, and gives up a place in the queue that is not wanted any more', async () => {
+    isHolding = true;
+    const turns = new EndpointTurns(3);
+    const one = embedder({ turns });
+    const another = embedder({ turns, model: 'another' });
+    const calls = Array.from({ length: 100 }, (_, at) => (at % 2 ? one : another).embedDocuments([`passage ${at}`]));
+    await arrived(3);
+    const stopping = new AbortController();
+    const stopped = one.embedDocuments(['unwanted'], stopping.signal);
+    stopping.abort(new Error('not wanted'));
+    await expect(stopped).rejects.toThrow('not wanted');
+    const question = one.embedQuery('question');
+    await arrived(4);
+    expect(asked.map(({ body }) => body.input[0])).toEqual([expect.any(String), expect.any(String), expect.any(String), 'question']);
+    releaseAll();
+    await Promise.all([question, ...calls]);
+    expect(asked).toHaveLength(101);
+    expect(asked.flatMap(({ body }) => body.input)).not.toContain('unwanted');
+  });
+
+  it('lets nobody else ask while the provider has asked to wait', async () => {
+    const turns = new EndpointTurns(3);
+    const refused: number[] = [];
+    answer = (input) => {
+      if (refused.length > 0) return { body: { data: vectorsOf(input) } };
+      refused.push(Date.now());
+      return { status: 429, headers: { 'retry-after-ms': '400' }, body: {} };
+    };
+    const first = embedder({ turns }).embedDocuments(['first']);
+    await arrived(1);
+    while (turns['pausedUntil'] === 0) await new Promise((soon) => setImmediate(soon));
+    await embedder({ turns }).embedDocuments(['second']);
+    expect(Date.now() - refused[0]!).toBeGreaterThanOrEqual(395);
+    await first;
+    expect(asked.filter(({ body }) => body.input[0] === 'first')).toHaveLength(2);
+    expect(asked).toHaveLength(3);
+  });
+});
+
 describe('createEmbedder', () => {
+  const models = new OnnxModels('/nowhere');
+
   it('allows the endpoint the operator has configured', async () => {
-    const own = await createEmbedder({ provider: 'openai', url, model: 'm', dimensions: 3, outboundAllow: [] });
+    const own = await createEmbedder({ provider: 'openai', url, model: 'm', dimensions: 3, outboundAllow: [], models });
     expect(await own.embedQuery('a')).toHaveLength(3);
   });
 
   it('knows the sizes of OpenAI models', async () => {
-    expect(await createEmbedder({ provider: 'openai', apiKey: 'k', outboundAllow: [] })).toMatchObject({
+    expect(await createEmbedder({ provider: 'openai', apiKey: 'k', outboundAllow: [], models })).toMatchObject({
       model: 'text-embedding-3-small',
       dimensions: 1536,
     });
-    expect(await createEmbedder({ provider: 'hash', outboundAllow: [] })).toMatchObject({ model: 'local-lexical-1024', dimensions: 1024 });
+    expect(await createEmbedder({ provider: 'hash', outboundAllow: [], models })).toMatchObject({ model: 'local-lexical-1024', dimensions: 1024 });
   });
 
   it.each([
@@ -189,6 +271,6 @@ describe('createEmbedder', () => {
     ['EMBEDDING_DIMENSIONS', { url: 'http://tei:80', model: 'bge' }],
     ['EMBEDDING_URL', { url: 'tei:80', model: 'bge', dimensions: 3 }],
   ])('names %s when it is missing or wrong', async (name, options) => {
-    await expect(createEmbedder({ provider: 'openai', outboundAllow: [], ...options })).rejects.toThrow(name);
+    await expect(createEmbedder({ provider: 'openai', outboundAllow: [], models, ...options })).rejects.toThrow(name);
   });
 });

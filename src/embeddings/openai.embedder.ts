@@ -2,7 +2,8 @@ import OpenAI from 'openai';
 import type { Outbound } from '../outbound/outbound.js';
 import { UrlNotAllowed, UrlTimedOut, UrlTooLarge } from '../outbound/outbound.errors.js';
 import { retryAfterSeconds } from './retry-after.js';
-import { Embedder, EmbeddingDimensionMismatch, EmbeddingFailed } from './embedder.js';
+import { Embedder, EmbeddingDimensionMismatch, EmbeddingFailed, estimateAmount, estimateTokens, type NoteEmbedded } from './embedder.js';
+import { EndpointTurns } from './endpoint-turns.js';
 
 export interface OpenAiEmbedderOptions {
   /** The base, such as `https://api.openai.com/v1`. */
@@ -22,22 +23,29 @@ export interface OpenAiEmbedderOptions {
   timeoutMs?: number;
   /** After the first attempt, obeying Retry-After; 3. */
   maxRetries?: number;
+  /** Shared with whoever else asks the same endpoint; its own when absent. */
+  turns?: EndpointTurns;
 }
 
 /** Within one attempt no answer is waited for longer than this, so that the worker can do something else meanwhile. */
 const LONGEST_PAUSE_SECONDS = 30;
+
+/** More than any request holds. What a tenant's own endpoint claims beyond it would spoil the sums of all tenants, which are written together. */
+const MOST_TOKENS = 10_000_000;
 
 /** 256 vectors of 4,096 numbers written out take about 25 MB. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
 /** Speaks to any server with OpenAI's `/embeddings`, hosted or beside us (vLLM, TEI, Ollama, LM Studio). */
 export class OpenAiEmbedder extends Embedder {
+  override readonly provider = 'openai';
   override readonly model: string;
   override readonly dimensions: number;
   override readonly maxInputTokens: number;
   private readonly client: OpenAI;
   private readonly batchSize: number;
   private readonly batchTokens: number;
+  private readonly turns: EndpointTurns;
 
   constructor(options: OpenAiEmbedderOptions) {
     super();
@@ -46,6 +54,7 @@ export class OpenAiEmbedder extends Embedder {
     this.maxInputTokens = options.maxInputTokens ?? 8191;
     this.batchSize = Math.min(options.batchSize ?? 256, 256);
     this.batchTokens = options.batchTokens ?? 100_000;
+    this.turns = options.turns ?? new EndpointTurns();
     const timeoutMs = options.timeoutMs ?? 60_000;
     // The client refuses to start without one.
     const apiKey = options.apiKey ?? 'none';
@@ -56,7 +65,7 @@ export class OpenAiEmbedder extends Embedder {
       organization: null,
       project: null,
       fetch: async (input, init) =>
-        withoutLongPause(await options.outbound.fetch(input, { ...init, headers: ownHeaders(init?.headers, apiKey), totalTimeoutMs: timeoutMs, maxBytes: MAX_ANSWER_BYTES })),
+        this.obeyPause(await options.outbound.fetch(input, { ...init, headers: ownHeaders(init?.headers, apiKey), totalTimeoutMs: timeoutMs, maxBytes: MAX_ANSWER_BYTES })),
       // The client's own clock stops at the headers; ours, the shorter one, runs to the last byte.
       timeout: timeoutMs * 2,
       maxRetries: options.maxRetries ?? 3,
@@ -64,14 +73,14 @@ export class OpenAiEmbedder extends Embedder {
     });
   }
 
-  override async embedDocuments(texts: string[], signal?: AbortSignal): Promise<Float32Array[]> {
+  override async embedDocuments(texts: string[], signal?: AbortSignal, note?: NoteEmbedded): Promise<Float32Array[]> {
     const vectors: Float32Array[] = [];
-    for (const batch of this.batches(texts)) vectors.push(...(await this.embedBatch(batch, signal)));
+    for (const batch of this.batches(texts)) vectors.push(...(await this.turns.take(() => this.embedBatch(batch, signal, note), signal)));
     return vectors;
   }
 
-  override async embedQuery(text: string, signal?: AbortSignal): Promise<Float32Array> {
-    const [vector] = await this.embedBatch([text], signal);
+  override async embedQuery(text: string, signal?: AbortSignal, note?: NoteEmbedded): Promise<Float32Array> {
+    const [vector] = await this.embedBatch([text], signal, note);
     return vector!;
   }
 
@@ -79,7 +88,7 @@ export class OpenAiEmbedder extends Embedder {
     let batch: string[] = [];
     let tokens = 0;
     for (const text of texts) {
-      const cost = Math.ceil(Buffer.byteLength(text) / 3);
+      const cost = estimateTokens(text);
       if (batch.length === this.batchSize || (batch.length > 0 && tokens + cost > this.batchTokens)) {
         yield batch;
         batch = [];
@@ -91,10 +100,10 @@ export class OpenAiEmbedder extends Embedder {
     if (batch.length > 0) yield batch;
   }
 
-  private async embedBatch(batch: string[], signal?: AbortSignal): Promise<Float32Array[]> {
+  private async embedBatch(batch: string[], signal: AbortSignal | undefined, note: NoteEmbedded | undefined): Promise<Float32Array[]> {
     signal?.throwIfAborted();
     try {
-      return await this.request(batch, signal);
+      return await this.request(batch, signal, note);
     } catch (error) {
       signal?.throwIfAborted();
       // Servers have limits of their own (TEI takes 32 texts by default) and no way to tell them beforehand.
@@ -102,11 +111,11 @@ export class OpenAiEmbedder extends Embedder {
       if (!tooLarge || batch.length === 1) throw toEmbeddingFailed(error);
     }
     const half = Math.ceil(batch.length / 2);
-    const first = await this.embedBatch(batch.slice(0, half), signal);
-    return [...first, ...(await this.embedBatch(batch.slice(half), signal))];
+    const first = await this.embedBatch(batch.slice(0, half), signal, note);
+    return [...first, ...(await this.embedBatch(batch.slice(half), signal, note))];
   }
 
-  private async request(batch: string[], signal?: AbortSignal): Promise<Float32Array[]> {
+  private async request(batch: string[], signal: AbortSignal | undefined, note: NoteEmbedded | undefined): Promise<Float32Array[]> {
     const answer = await this.client.embeddings.create(
       {
         model: this.model,
@@ -119,7 +128,18 @@ export class OpenAiEmbedder extends Embedder {
       },
       { signal },
     );
-    return this.inOrder((answer as { data?: unknown } | null)?.data, batch.length);
+    const { data, usage } = (answer ?? {}) as { data?: unknown; usage?: unknown };
+    // It is paid for, whether the answer can be used or not.
+    note?.({ texts: batch.length, tokens: tokensIn(usage) ?? estimateAmount(batch).tokens });
+    return this.inOrder(data, batch.length);
+  }
+
+  private obeyPause(answer: Response): Response {
+    const pause = answer.ok ? undefined : retryAfterSeconds(answer.headers);
+    if (pause === undefined) return answer;
+    if (pause > LONGEST_PAUSE_SECONDS) return withoutRetry(answer);
+    this.turns.pause(pause);
+    return answer;
   }
 
   /** The order of `data` is not promised, its `index` is. */
@@ -135,6 +155,12 @@ export class OpenAiEmbedder extends Embedder {
     }
     return Array.from({ length: count }, (_, at) => vectors[at] ?? missing(at));
   }
+}
+
+/** What the server says it counted; undefined when that says nothing: local servers leave it out or answer zero. */
+function tokensIn(usage: unknown): number | undefined {
+  const { prompt_tokens: prompt, total_tokens: total } = (usage ?? {}) as { prompt_tokens?: unknown; total_tokens?: unknown };
+  return [prompt, total].find((tokens): tokens is number => Number.isInteger(tokens) && (tokens as number) > 0 && (tokens as number) <= MOST_TOKENS);
 }
 
 function missing(index: number): never {
@@ -157,9 +183,7 @@ function ownHeaders(headers: RequestInit['headers'], apiKey: string): Headers {
 }
 
 /** The client obeys a Retry-After of up to a minute and ignores a longer one: of that, whoever asked shall hear. */
-function withoutLongPause(answer: Response): Response {
-  const pause = retryAfterSeconds(answer.headers);
-  if (pause === undefined || pause <= LONGEST_PAUSE_SECONDS) return answer;
+function withoutRetry(answer: Response): Response {
   const headers = new Headers(answer.headers);
   headers.set('x-should-retry', 'false');
   return new Response(answer.body, { status: answer.status, statusText: answer.statusText, headers });

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** The numbers of this process for Prometheus. No label ever names a tenant, a key or an address: those have no end. */
 @Injectable()
@@ -12,6 +12,10 @@ export class Metrics {
 
   counter<Label extends string = never>(name: string, help: string, labelNames: readonly Label[] = []): Counter<Label> {
     return new Counter({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  histogram<Label extends string = never>(name: string, help: string, buckets: readonly number[], labelNames: readonly Label[] = []): Histogram<Label> {
+    return new Histogram({ name, help, buckets: [...buckets], labelNames, registers: [this.registry] });
   }
 
   /** `read` is asked whenever somebody looks. */

@@ -9,7 +9,7 @@ import { TenantUsageService } from './tenant-usage.service.js';
 export class TenantUsageController {
   constructor(private readonly usage: TenantUsageService) {}
 
-  /** Requests, errors, response times and bytes by hour or day, and how many documents, bytes and vectors there were; on request by key or by route. */
+  /** Requests, errors, response times and bytes by hour or day, how much was embedded, and how many documents, bytes and vectors there were; on request by key or by route. */
   @Get()
   @RequirePermission('read')
   get(@CurrentPrincipal() principal: Principal, @Query() query: TenantUsageQueryDto): Promise<TenantUsageDto> {

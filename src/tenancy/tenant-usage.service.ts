@@ -27,7 +27,8 @@ export class TenantUsageService {
     return this.transactions.forTenant(principal.tenantId, async (tx) => {
       const usage = await this.reports.overTime(tx, range, DIMENSIONS[query.group_by]);
       const stock = await this.history.stockAt(tx, bucketEndsOf(range));
-      return TenantUsageDto.from(range, query.group_by, usage, stock);
+      const embedded = await this.reports.embedded(tx, range);
+      return TenantUsageDto.from(range, query.group_by, usage, { stock, embedded });
     });
   }
 }

@@ -1,4 +1,5 @@
 import type { Principal } from '../common/principal.js';
+import type { EmbeddedAmount } from '../embeddings/embedder.js';
 import { LATENCY_BUCKETS, latencyBucket } from './latency-histogram.js';
 
 /** In the place of a key's id, for people who signed in. */
@@ -32,6 +33,13 @@ export interface UsageRow {
   latency: number[];
 }
 
+/** What was embedded for a tenant within an hour. */
+export interface EmbeddingRow extends EmbeddedAmount {
+  tenantId: string;
+  /** Start of the hour, ISO 8601. */
+  hour: string;
+}
+
 /** How often a key was used since the last flush, and when last. */
 export interface KeyUse {
   tenantId: string;
@@ -57,17 +65,22 @@ function valueAt<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value):
 export class UsageBatch {
   readonly rows: UsageRow[] = [];
   private readonly hours = new Map<number, Map<string, Map<string, UsageRow[]>>>();
+  private readonly embeddings = new Map<string, EmbeddingRow>();
   private readonly uses = new Map<string, KeyUse>();
 
   /** `sequence` rises from batch to batch of a process. */
   constructor(readonly sequence: number) {}
 
   get isEmpty(): boolean {
-    return this.uses.size === 0 && this.rows.length === 0;
+    return this.uses.size === 0 && this.rows.length === 0 && this.embeddings.size === 0;
   }
 
   get keyUses(): KeyUse[] {
     return [...this.uses.values()];
+  }
+
+  get embeddingRows(): EmbeddingRow[] {
+    return [...this.embeddings.values()];
   }
 
   count(caller: Caller, call: Call, now: Date): void {
@@ -78,6 +91,13 @@ export class UsageBatch {
     row.bytesOut += call.bytesOut;
     row.latency[latencyBucket(call.durationMs)]! += 1;
     this.touch(caller, now, 1);
+  }
+
+  countEmbedding(tenantId: string, { texts, tokens }: EmbeddedAmount, now: Date): void {
+    const hour = new Date(Math.floor(now.getTime() / HOUR_MS) * HOUR_MS).toISOString();
+    const row = valueAt(this.embeddings, `${tenantId} ${hour}`, () => ({ tenantId, hour, texts: 0, tokens: 0 }));
+    row.texts += texts;
+    row.tokens += tokens;
   }
 
   /** Remembers when the key was last used, and for how many requests. */

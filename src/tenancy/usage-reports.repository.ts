@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import type { EmbeddedAmount } from '../embeddings/embedder.js';
 import type { TenantTx } from '../persistence/transactions.js';
-import type { Granularity } from './usage-range.js';
+import type { Granularity, UsageRange } from './usage-range.js';
 import type { UsageSums } from './usage-sums.js';
 
 export interface UsageFilter {
@@ -32,6 +33,11 @@ export interface GroupSums extends UsageSums {
   name: string | null;
   keyName: string | null;
   keyPrefix: string | null;
+}
+
+/** What was embedded in one hour or day. */
+export interface EmbeddedSums extends EmbeddedAmount {
+  start: Date;
 }
 
 const COLUMNS: Readonly<Record<keyof UsageDimensions, string>> = { hour: 'hour', day: `date_trunc('day', hour, 'UTC')`, route: 'route', apiKeyId: 'api_key_id' };
@@ -80,6 +86,15 @@ export class UsageReportsRepository {
                  FROM ${USAGE} JOIN ranked USING (${column}) GROUP BY 1, 2) AS sums ${join}
         ORDER BY least(place, $5 + 1), start`,
       [tx.tenantId, filter.from, filter.to, filter.apiKeyId ?? null, groups],
+    );
+  }
+
+  /** What was embedded; only the hours or days in which anything was. */
+  sumEmbeddings(tx: TenantTx, { from, to, granularity }: UsageRange): Promise<EmbeddedSums[]> {
+    return tx.manager.query(
+      `SELECT ${COLUMNS[granularity]} AS start, sum(texts)::float8 AS texts, sum(tokens)::float8 AS tokens FROM embedding_usage
+        WHERE tenant_id = $1 AND hour >= $2 AND hour < $3 GROUP BY 1`,
+      [tx.tenantId, from, to],
     );
   }
 

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { EmbeddedAmount } from '../embeddings/embedder.js';
 import type { TenantTx } from '../persistence/transactions.js';
 import { bucketsOf, type UsageRange } from './usage-range.js';
 import { UsageReportsRepository, type GroupDimension, type GroupSums, type UsageFilter } from './usage-reports.repository.js';
@@ -8,6 +9,7 @@ const DAY_MS = 24 * 3_600_000;
 const RECENT_DAYS = [1, 7, 30] as const;
 const MOST_USED = 10;
 const MOST_GROUPS = 50;
+const NOTHING_EMBEDDED: EmbeddedAmount = { texts: 0, tokens: 0 };
 
 export interface UsagePoint {
   /** Of the hour or day. */
@@ -96,6 +98,13 @@ export class UsageReports {
     const others = rowsOf.get(null);
     rowsOf.delete(null);
     return { series, totals: totalsOf(series), groups: [...rowsOf.values()].map(groupOf), others: others ? othersOf(others) : null };
+  }
+
+  /** Of the whole tenant, one for each hour or day of the range: jobs embed most of it, which belong to no route and no key. */
+  async embedded(tx: TenantTx, range: UsageRange): Promise<EmbeddedAmount[]> {
+    const rows = await this.usage.sumEmbeddings(tx, range);
+    const amounts = new Map(rows.map(({ start, texts, tokens }) => [start.getTime(), { texts, tokens }]));
+    return bucketsOf(range).map((start) => amounts.get(start.getTime()) ?? NOTHING_EMBEDDED);
   }
 
   private async series(tx: TenantTx, range: UsageRange, { apiKeyId }: Pick<UsageFilter, 'apiKeyId'> = {}): Promise<UsagePoint[]> {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { SystemTx } from '../persistence/transactions.js';
-import type { UsageRow } from './usage-batch.js';
+import type { EmbeddingRow, UsageRow } from './usage-batch.js';
 
 @Injectable()
 export class UsageRepository {
@@ -31,6 +31,20 @@ export class UsageRepository {
        ON CONFLICT (tenant_id, hour, api_key_id, route, status_class) DO UPDATE SET requests = u.requests + EXCLUDED.requests,
               duration_ms = u.duration_ms + EXCLUDED.duration_ms, bytes_in = u.bytes_in + EXCLUDED.bytes_in, bytes_out = u.bytes_out + EXCLUDED.bytes_out,
               latency = add_histograms(u.latency, EXCLUDED.latency)`,
+      [JSON.stringify(rows)],
+    );
+  }
+
+  /** As `add`. */
+  async addEmbeddings(tx: SystemTx, rows: readonly EmbeddingRow[]): Promise<void> {
+    if (rows.length === 0) return;
+    await tx.manager.query(
+      `INSERT INTO embedding_usage AS u (tenant_id, hour, texts, tokens)
+       SELECT n."tenantId", n.hour, n.texts, n.tokens
+         FROM jsonb_to_recordset($1::jsonb) AS n ("tenantId" uuid, hour timestamptz, texts bigint, tokens bigint)
+         JOIN tenants t ON t.id = n."tenantId"
+        ORDER BY 1, 2
+       ON CONFLICT (tenant_id, hour) DO UPDATE SET texts = u.texts + EXCLUDED.texts, tokens = u.tokens + EXCLUDED.tokens`,
       [JSON.stringify(rows)],
     );
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { EmbeddingUsage } from '../embeddings/embedding-usage.js';
 import { Transactions, type SystemTx } from '../persistence/transactions.js';
 import { UsageBatch, type Call, type Caller, type KeyUse } from './usage-batch.js';
 import { UsageRepository } from './usage.repository.js';
@@ -13,7 +14,7 @@ const BETWEEN_LAST_ATTEMPTS_MS = 500;
 type KeyUseListener = (tx: SystemTx, uses: readonly KeyUse[]) => Promise<void>;
 
 /**
- * Counts requests in memory and writes the sums every second and at shutdown: no request waits for a write.
+ * Counts requests and what is embedded in memory and writes the sums every second and at shutdown: no request waits for a write.
  *
  * A batch is written once. One whose writing failed stays as it is and is repeated under its number before anything newer is written:
  * when it was committed after all and only the answer got lost, the number says so.
@@ -33,7 +34,10 @@ export class UsageService implements OnApplicationBootstrap, OnApplicationShutdo
   constructor(
     private readonly transactions: Transactions,
     private readonly usage: UsageRepository,
-  ) {}
+    embeddings: EmbeddingUsage,
+  ) {
+    embeddings.onEmbedded((tenantId, amount) => this.current.countEmbedding(tenantId, amount, new Date()));
+  }
 
   /** Whoever keeps the keys writes their counters in the transaction of the sums, so that both always agree. */
   onKeyUse(listener: KeyUseListener): void {
@@ -92,6 +96,7 @@ export class UsageService implements OnApplicationBootstrap, OnApplicationShutdo
     await this.transactions.forSystem(async (tx) => {
       if (!(await this.usage.claimBatch(tx, this.processId, batch.sequence))) return;
       await this.usage.add(tx, batch.rows);
+      await this.usage.addEmbeddings(tx, batch.embeddingRows);
       await this.keyUseListener?.(tx, batch.keyUses);
     });
     this.unwritten = undefined;

@@ -27,6 +27,7 @@ const INDEXES_ACROSS_TENANTS: Record<string, string> = {
   database_servers_to_check: 'servers whose health is due are asked for over all tenants, by the system alone; not unique, so it refuses nothing',
   usage_hourly_hour: 'hours that are long past are rolled up for all tenants, by the system alone',
   usage_daily_day: 'and days that are longer past are pruned',
+  embedding_usage_hour: 'and so are hours in which something was embedded',
   quota_history_hours: 'for the same roll-up',
   quota_history_days: 'and the same pruning',
   events_dispatched: 'so are events that were dispatched long ago',

@@ -15,6 +15,8 @@ export class EmbeddingServer {
   /** What the next requests are answered with, for good: the client does not try again by itself. Then 200. */
   refusals: number[] = [];
   private refusal: ((request: number) => Refusal | undefined) | undefined;
+  /** How many tokens the answers said that there were. */
+  tokens = 0;
   /** Every text that was embedded, in the order in which they came. */
   readonly embedded: string[] = [];
   /** When each request came, in milliseconds since the epoch. */
@@ -40,7 +42,8 @@ export class EmbeddingServer {
         const { input } = JSON.parse(body) as { input: string[] };
         const refusal = embeddings.nextRefusal();
         if (!refusal) embeddings.embedded.push(...input);
-        const answer = JSON.stringify(refusal ? { error: { message: 'later' } } : { data: input.map((_, index) => ({ index, embedding: Array.from({ length: dimensions }, () => 0.5) })) });
+        const tokens = refusal ? 0 : embeddings.countTokens(input);
+        const answer = JSON.stringify(refusal ? { error: { message: 'later' } } : { usage: { prompt_tokens: tokens, total_tokens: tokens }, data: input.map((_, index) => ({ index, embedding: Array.from({ length: dimensions }, () => 0.5) })) });
         embeddings.take(() => response.writeHead(refusal?.status ?? 200, { 'content-type': 'application/json', ...refusal?.headers }).end(answer));
       });
     });
@@ -90,6 +93,13 @@ export class EmbeddingServer {
     this.server.closeAllConnections();
     this.server.close();
     await once(this.server, 'close');
+  }
+
+  /** One a character: no estimate comes to the same. */
+  private countTokens(input: readonly string[]): number {
+    const tokens = input.reduce((sum, text) => sum + text.length, 0);
+    this.tokens += tokens;
+    return tokens;
   }
 
   private nextRefusal(): Refusal | undefined {

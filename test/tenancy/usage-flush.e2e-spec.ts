@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { ApiKeysRepository } from '../../src/api-keys/api-keys.repository.js';
+import { EmbeddingUsage } from '../../src/embeddings/embedding-usage.js';
 import { runtimeOptions } from '../../src/persistence/data-source.js';
 import { Transactions } from '../../src/persistence/transactions.js';
 import type { Call, Caller } from '../../src/tenancy/usage-batch.js';
@@ -16,6 +17,7 @@ const CALL: Call = { route: 'GET /somewhere', status: 200, durationMs: 12, bytes
 /** Counts as a process of its own does, through a connection of its own. */
 interface Counter {
   usage: UsageService;
+  embeddings: EmbeddingUsage;
   close(): Promise<void>;
 }
 
@@ -45,10 +47,11 @@ describe('the flush of usage', () => {
 
   async function openCounter(): Promise<UsageService> {
     const dataSource = await new DataSource(runtimeOptions(proxy.url, 2)).initialize();
-    const usage = new UsageService(new Transactions(dataSource), new UsageRepository());
+    const embeddings = new EmbeddingUsage();
+    const usage = new UsageService(new Transactions(dataSource), new UsageRepository(), embeddings);
     const keys = new ApiKeysRepository();
     usage.onKeyUse((tx, uses) => keys.addUse(tx, uses));
-    counters.push({ usage, close: () => dataSource.destroy() });
+    counters.push({ usage, embeddings, close: () => dataSource.destroy() });
     return usage;
   }
 
@@ -105,6 +108,19 @@ describe('the flush of usage', () => {
     proxy.comeBack();
     await usage.flush();
     expect(await counted()).toEqual(exactly(60_010));
+  });
+
+  it('counts what is embedded exactly as well, when answers are lost and when processes write at once', async () => {
+    for (let process = 0; process < 3; process++) await openCounter();
+    for (let round = 0; round < 6; round++) {
+      for (const { embeddings } of counters) embeddings.note(tenant.tenantId, { texts: 2, tokens: 35 });
+      proxy.loseAnswersToCommit(round % 2);
+      await Promise.all(counters.map(({ usage }) => usage.flush()));
+    }
+    await Promise.all(counters.map(({ usage }) => usage.flush()));
+    expect(proxy.lostAnswers).toBe(3);
+    const sums = await server.database.query('SELECT sum(texts)::int AS texts, sum(tokens)::int AS tokens FROM embedding_usage WHERE tenant_id = $1', [tenant.tenantId]);
+    expect(sums).toEqual([{ texts: 3 * 6 * 2, tokens: 3 * 6 * 35 }]);
   });
 
   it('tries again at shutdown when the database is away for a moment', async () => {

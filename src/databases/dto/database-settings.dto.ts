@@ -19,7 +19,7 @@ export class IndexSettingsDto {
   @IsIn(PROVIDER_CHOICES)
   embedding_provider?: ProviderChoice;
 
-  /** The model's name as its provider knows it. */
+  /** The model's name as its provider knows it; of `onnx` the name of its folder. */
   @ApiPropertyOptional({ example: 'text-embedding-3-small' })
   @Omittable()
   @IsString()

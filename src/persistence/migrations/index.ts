@@ -19,6 +19,7 @@ import { IngestBatches1764000000018 } from './1764000000018-ingest-batches.js';
 import { RemoteWorkers1764000000019 } from './1764000000019-remote-workers.js';
 import { DocumentOrders1764000000020 } from './1764000000020-document-orders.js';
 import { VectorServers1764000000021 } from './1764000000021-vector-servers.js';
+import { EmbeddingUsage1764000000022 } from './1764000000022-embedding-usage.js';
 
 /** In the order they run. Never edit one that was released: add another. */
 export const MIGRATIONS = [
@@ -43,4 +44,5 @@ export const MIGRATIONS = [
   RemoteWorkers1764000000019,
   DocumentOrders1764000000020,
   VectorServers1764000000021,
+  EmbeddingUsage1764000000022,
 ];

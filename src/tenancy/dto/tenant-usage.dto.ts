@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn } from 'class-validator';
 import { Omittable } from '../../common/validation.js';
+import type { EmbeddedAmount } from '../../embeddings/embedder.js';
 import type { Stock } from '../quota-history.repository.js';
 import { NO_KEY } from '../usage-batch.js';
 import { UsageRangeQuery } from '../usage-range-query.js';
@@ -73,8 +74,32 @@ export class TenantUsageGroupPointDto extends TenantUsageFiguresDto {
   }
 }
 
+/** The calls of the whole tenant, and what was embedded for it. */
+export class TenantUsageTotalsDto extends TenantUsageFiguresDto {
+  /**
+   * Passages and questions, also of reindexing. Like the next one of the whole tenant, not of a key or route: most of it is done by jobs.
+   * @example 380
+   */
+  embedding_texts: number;
+  /**
+   * In these texts, as the embedding provider counted them; estimated where it does not say.
+   * @example 91200
+   */
+  embedding_tokens: number;
+}
+
 /** One hour or day, and what there was at its end. */
 export class TenantUsagePointDto extends TenantUsageGroupPointDto {
+  /**
+   * Passages and questions, also of reindexing.
+   * @example 380
+   */
+  embedding_texts: number;
+  /**
+   * In these texts, as the embedding provider counted them; estimated where it does not say.
+   * @example 91200
+   */
+  embedding_tokens: number;
   /**
    * At the end of the hour or day, or now while it lasts, like the next two. Null where it is not known: before an upgrade from 0.1.
    * @example 42
@@ -91,10 +116,14 @@ export class TenantUsagePointDto extends TenantUsageGroupPointDto {
    */
   vector_points: number | null;
 
-  static with(point: UsagePoint, { documents, storageBytes, vectorPoints }: Stock): TenantUsagePointDto {
-    return { ...TenantUsageGroupPointDto.at(point), documents, storage_bytes: storageBytes, vector_points: vectorPoints };
+  static with(point: UsagePoint, { documents, storageBytes, vectorPoints }: Stock, embedded: EmbeddedAmount): TenantUsagePointDto {
+    return { ...TenantUsageGroupPointDto.at(point), ...embeddingFields(embedded), documents, storage_bytes: storageBytes, vector_points: vectorPoints };
   }
 }
+
+const embeddingFields = ({ texts, tokens }: EmbeddedAmount): Pick<TenantUsageTotalsDto, 'embedding_texts' | 'embedding_tokens'> => ({ embedding_texts: texts, embedding_tokens: tokens });
+
+const addAmounts = (all: readonly EmbeddedAmount[]): EmbeddedAmount => all.reduce((sum, { texts, tokens }) => ({ texts: sum.texts + texts, tokens: sum.tokens + tokens }), { texts: 0, tokens: 0 });
 
 /** The calls of one key or of one route. */
 export class TenantUsageGroupDto extends TenantUsageFiguresDto {
@@ -140,6 +169,12 @@ export class TenantUsageOthersDto extends TenantUsageFiguresDto {
   }
 }
 
+/** What is known of the whole tenant only, one for each hour or day. */
+export interface WholeTenant {
+  stock: readonly Stock[];
+  embedded: readonly EmbeddedAmount[];
+}
+
 /** What a tenant did and had over time. Requests of the last second or two may still be missing. */
 export class TenantUsageDto {
   /** Start of the first hour or day. */
@@ -151,7 +186,7 @@ export class TenantUsageDto {
   @ApiProperty({ enum: USAGE_GROUPINGS })
   group_by: UsageGrouping;
   /** The sum of the series, and that of `groups` and `others` where these are asked for. */
-  totals: TenantUsageFiguresDto;
+  totals: TenantUsageTotalsDto;
   /** Of the whole tenant: every hour or day of the range in order, also those without a request. */
   series: TenantUsagePointDto[];
   /** The fifty busiest keys or routes, busiest first; empty with `group_by=none`. */
@@ -159,12 +194,12 @@ export class TenantUsageDto {
   /** Null when there are no more than fifty. */
   others: TenantUsageOthersDto | null;
 
-  static from(range: UsageRange, by: UsageGrouping, { totals, series, groups, others }: UsageOverTime, stock: readonly Stock[]): TenantUsageDto {
+  static from(range: UsageRange, by: UsageGrouping, { totals, series, groups, others }: UsageOverTime, { stock, embedded }: WholeTenant): TenantUsageDto {
     return {
       ...range,
       group_by: by,
-      totals: TenantUsageFiguresDto.of(totals),
-      series: series.map((point, at) => TenantUsagePointDto.with(point, stock[at]!)),
+      totals: { ...TenantUsageFiguresDto.of(totals), ...embeddingFields(addAmounts(embedded)) },
+      series: series.map((point, at) => TenantUsagePointDto.with(point, stock[at]!, embedded[at]!)),
       groups: groups.map((group) => TenantUsageGroupDto.from(by, group)),
       others: others && TenantUsageOthersDto.from(others),
     };
