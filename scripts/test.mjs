@@ -1,5 +1,6 @@
 // Runs jest as ESM. Some tests start the built server as a child process, so dist is brought up to date first (`--no-build` leaves it).
 import { spawn } from 'node:child_process';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildIfStale, root } from './build.mjs';
 import { newEnoughNode } from './node24.mjs';
@@ -11,11 +12,14 @@ if (args.length === process.argv.length - 2 && !(await buildIfStale())) {
   process.exit(1);
 }
 
+// Each of jest's processes loads the whole server; the servers that tests start use the same cache.
+const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'morag-test-compile-cache'), ...process.env };
 const jest = spawn(process.execPath, ['--experimental-vm-modules', '--no-warnings', join(root, 'node_modules/jest/bin/jest.js'), ...args], {
   cwd: root,
   // As the store sets it for itself; of a test file's own environment the native library hears nothing.
   env: { LANCEDB_LOG: 'error', ...process.env },
   stdio: 'inherit',
+  env,
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => jest.kill(signal));
 jest.once('exit', (code) => process.exit(code ?? 1));

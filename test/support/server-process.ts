@@ -1,12 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ApiClient } from './api-client.js';
 
 const MAIN = path.resolve('dist/src/main.js');
-/** Some eighty of them are started in a run of all tests: compiled once, each is ready a fifth sooner. */
-const COMPILED = path.join(tmpdir(), 'morag-test-compile-cache');
+/** Set by `npm test`. Some eighty of them are started in a run of all tests: compiled once, each is ready a fifth sooner. */
+const COMPILED = process.env['NODE_COMPILE_CACHE'];
 
 /** The built server as a process of its own, as an operator runs it. */
 export class ServerProcess {
