@@ -12,12 +12,11 @@ if (args.length === process.argv.length - 2 && !(await buildIfStale())) {
   process.exit(1);
 }
 
-// Each of jest's processes loads the whole server; the servers that tests start use the same cache.
-const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'morag-test-compile-cache'), ...process.env };
+// Each of jest's processes loads the whole server; the servers that tests start use the same cache. LanceDB's log level is set as the store sets it
+// for itself: of a test file's own environment the native library hears nothing.
+const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'morag-test-compile-cache'), LANCEDB_LOG: 'error', ...process.env };
 const jest = spawn(process.execPath, ['--experimental-vm-modules', '--no-warnings', join(root, 'node_modules/jest/bin/jest.js'), ...args], {
   cwd: root,
-  // As the store sets it for itself; of a test file's own environment the native library hears nothing.
-  env: { LANCEDB_LOG: 'error', ...process.env },
   stdio: 'inherit',
   env,
 });
