@@ -44,7 +44,7 @@ describe('the plan of every statement, at a million documents of a thousand tena
     });
     await seedLargeInstallation(server.database, real(largest), real(small));
     const complete = async ({ tenant, databases }: typeof largest, documents: number) => {
-      const bind = async (database_ids: string[]) => (await createKey(tenant.client, ['read', 'write', 'process', 'admin'], { database_ids })).client;
+      const bind = async (database_ids: string[]) => (await createKey(tenant.client, ['read', 'write', 'process', 'search', 'admin'], { database_ids })).client;
       const documentId = await ingestText(tenant.client, 'Real', 'Words that can be found.');
       return { tenant, databases, bound: await bind(databases), boundToOne: await bind([databases[0]!]), documents, documentId };
     };

@@ -20,7 +20,6 @@ export class IndexSettingsDto {
   embedding_provider?: ProviderChoice;
 
   /** The model's name as its provider knows it; of `onnx` the name of its folder. */
-  @ApiPropertyOptional({ example: 'text-embedding-3-small' })
   @Omittable()
   @IsString()
   @Length(1, 200)
@@ -34,8 +33,7 @@ export class IndexSettingsDto {
   @Max(16_000)
   dimensions?: number;
 
-  /** Base address of an `openai` endpoint; default: OpenAI's own. */
-  @ApiPropertyOptional({ example: 'https://api.openai.com/v1' })
+  /** Base address of an `openai` endpoint; default: OpenAI's own, `https://api.openai.com/v1`. */
   @Omittable()
   @IsString()
   @Length(1, 2000)

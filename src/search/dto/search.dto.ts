@@ -52,16 +52,15 @@ export class SearchDto {
    * `$exists`; several fields or operators must all hold; `$and` and `$or` take a list of filters, `$not` one. Fields are `type`, `title`,
    * `created_at` (ISO 8601) and the keys of your metadata (`metadata.title` for one that is called as those are). A list in the metadata fits when
    * one of its elements does; a missing key is as `null`, so `$ne` and `$nin` fit it; only numbers compare with numbers and text with text.
-   * @example {"type": {"$in": ["pdf", "docx"]}, "year": {"$gte": 2024}, "$not": {"tags": "draft"}}
+   * Such as `{"type": {"$in": ["pdf", "docx"]}, "year": {"$gte": 2024}, "$not": {"tags": "draft"}}`.
    */
-  @ApiPropertyOptional({ type: 'object', additionalProperties: true, example: { type: { $in: ['pdf', 'docx'] }, year: { $gte: 2024 }, $not: { tags: 'draft' } } })
+  @ApiPropertyOptional({ type: 'object', additionalProperties: true })
   @Omittable()
   @AsSent()
   @IsObject()
   filter?: object;
 
   /** Only results with this `score` or more; what a score means depends on `mode`. */
-  @ApiPropertyOptional({ example: 0.3 })
   @Omittable()
   @IsNumber({ allowNaN: false, allowInfinity: false })
   score_threshold?: number;
