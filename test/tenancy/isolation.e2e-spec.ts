@@ -34,6 +34,7 @@ const BODIES: Record<string, object> = {
   'POST /api/v1/ingest/text': { title: 'x', content: 'x', replace_existing: true },
   'POST /api/v1/ingest/file': { replace_existing: 'true' },
   'POST /api/v1/ingest/url': { url: 'http://nowhere.invalid/', replace_existing: true },
+  'POST /api/v1/databases/:id/reindex': {},
   'POST /api/v1/documents/:id/refresh': {},
   'POST /api/v1/documents/batch': { operation: 'deprecate' },
   'POST /api/v1/documents/:id/deprecate': {},

@@ -48,7 +48,7 @@ describe('parseFilter', () => {
     [{ created_at: { $gt: 5 } }, 'filter.created_at.$gt'],
     [{ created_at: { $gt: '0000-01-01' } }, 'filter.created_at.$gt'],
     [{ a: Number.POSITIVE_INFINITY }, 'filter.a'],
-    [{ $or: Array.from({ length: 3 }, () => ({ $or: Array.from({ length: 90 }, () => ({})) })) }, 'filter.$or[2].$or[15]'],
+    [{ $or: Array.from({ length: 3 }, () => ({ $or: Array.from({ length: 90 }, () => ({})) })) }, 'filter.$or[2].$or[16]'],
     [{ a: '\ud800' }, 'filter.a'],
     [{ a: 'x\0y' }, 'filter.a'],
     [{ ['x'.repeat(2000)]: 1 }, `filter.${'x'.repeat(60)}…`],
