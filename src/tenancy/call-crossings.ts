@@ -96,6 +96,8 @@ export class CallCrossings implements OnApplicationBootstrap, OnApplicationShutd
 
   private check(tenantId: string, known: Known, calls = UNKNOWN, perHour = known.perHour): void {
     known.passed = Math.max(known.passed, calls);
+    // By the ceiling of another limit, calls that come by while the row is looked at would not be noted.
+    if (perHour !== known.perHour) known.ceiling = UNKNOWN;
     known.perHour = perHour;
     if (known.isChecking || this.isStopped) return;
     known.isChecking = true;
@@ -160,7 +162,9 @@ export class CallCrossings implements OnApplicationBootstrap, OnApplicationShutd
 
   private measureAnew(tenantId: string): void {
     const known = this.known.get(tenantId);
-    if (known) this.check(tenantId, known);
+    if (!known) return;
+    known.ceiling = UNKNOWN;
+    this.check(tenantId, known);
   }
 
   /** Limits may have changed unheard: each row is looked at again with the next call. */

@@ -1,5 +1,6 @@
 import { Transactions } from '../../src/persistence/transactions.js';
 import { RateLimits, tenantSubject } from '../../src/rate-limits/rate-limits.js';
+import { CallQuotasRepository } from '../../src/tenancy/call-quotas.repository.js';
 import { levelOf } from '../../src/tenancy/quota-level.js';
 import type { ApiClient } from '../support/api-client.js';
 import { administrator, createTenant, eventually, signIn, type Tenant } from '../support/factories.js';
@@ -171,6 +172,24 @@ describe('a quota', () => {
       expect(await calls()).toHaveLength(2);
       await setLimits(admin, tenant, { api_calls_per_hour: 1000 });
       expect((await calls()).slice(2)).toMatchObject([{ type: 'quota.recovered', payload: { level: 'below', previous_level: 'reached' } }]);
+    });
+
+    it('misses none that crosses a new limit while the row is still looked at for it', async () => {
+      await setLimits(admin, tenant, { api_calls_per_hour: 40 });
+      const quotas = server.app.get(CallQuotasRepository, { strict: false });
+      const { find } = quotas;
+      const { promise: answered, resolve } = Promise.withResolvers<void>();
+      quotas.find = async (tx) => {
+        if (tx.tenantId === tenant.tenantId) await answered;
+        return find.call(quotas, tx);
+      };
+      try {
+        await Promise.all(Array.from({ length: 39 }, call));
+      } finally {
+        quotas.find = find;
+        resolve();
+      }
+      expect((await arrived(2)).map(({ type }) => type)).toEqual(['quota.warning', 'quota.exceeded']);
     });
 
     it('notices the very call that crosses', async () => {
