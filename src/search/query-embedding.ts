@@ -2,9 +2,12 @@ import { Injectable } from '@nestjs/common';
 import type { DatabaseEntity } from '../databases/database.entity.js';
 import { DatabasesService } from '../databases/databases.service.js';
 import { embeddingOf } from '../databases/embedding-choice.js';
-import { EmbeddingFailed } from '../embeddings/embedder.js';
+import { EmbeddingFailed, type Embedder } from '../embeddings/embedder.js';
 import { Embedders } from '../embeddings/embedders.js';
 import { QueryNotEmbedded } from './search.errors.js';
+
+/** A person waits for it; documents have more time. */
+const PATIENCE_MS = 10_000;
 
 /** The vector of a query for each database, asked for once a model. */
 @Injectable()
@@ -27,10 +30,12 @@ export class QueryEmbedding {
     };
   }
 
-  private async embed(embedder: { embedQuery(text: string): Promise<Float32Array> }, query: string): Promise<Float32Array> {
+  private async embed(embedder: Embedder, query: string): Promise<Float32Array> {
+    const patience = AbortSignal.timeout(PATIENCE_MS);
     try {
-      return await embedder.embedQuery(query);
+      return await embedder.embedQuery(query, patience);
     } catch (error) {
+      if (patience.aborted) throw new QueryNotEmbedded(new EmbeddingFailed('timeout', false, 'The embedding server did not answer in time.', error));
       throw error instanceof EmbeddingFailed ? new QueryNotEmbedded(error) : error;
     }
   }

@@ -1,6 +1,10 @@
 import { AppError } from '../../common/errors.js';
+import { within } from '../../common/within.js';
 import { unavailableOr } from '../vector-stores/vector-store.errors.js';
 import type { Capacities, CollectionOptions, DocumentScope, VectorHit, VectorPoint, VectorQuery, VectorStore, VersionRange, VersionScope } from '../vector-stores/vector-store.js';
+
+/** A person waits for it, and for the other databases, which have answered by then. */
+const SEARCH_PATIENCE_MS = 10_000;
 
 /**
  * The collection that holds a database's vectors, on whichever server that is. Each method is the port's, and throws VectorStoreUnavailable besides,
@@ -12,6 +16,7 @@ export class Collection {
     /** What the server calls it. */
     readonly name: string,
     private readonly options: CollectionOptions,
+    private readonly searchPatienceMs = SEARCH_PATIENCE_MS,
   ) {}
 
   get capacities(): Capacities {
@@ -31,7 +36,7 @@ export class Collection {
   }
 
   search(query: VectorQuery): Promise<VectorHit[]> {
-    return this.guard(() => this.store.search(this.name, query));
+    return this.guard(() => within(this.searchPatienceMs, this.store.search(this.name, query)));
   }
 
   count(tenantId: string): Promise<number> {

@@ -1,5 +1,6 @@
 import { AppError } from '../../common/errors.js';
 import { ServiceUnavailable } from '../../common/request-errors.js';
+import { TimedOut, within } from '../../common/within.js';
 import { VectorServerFailure } from './remote-failure.js';
 import type { VectorStore } from './vector-store.js';
 
@@ -48,12 +49,14 @@ export class VectorStoreUnavailable extends ServiceUnavailable {
   }
 }
 
+const PING_PATIENCE_MS = 5000;
+
 /** What to throw after `error` of a store: tells one that is away, `VectorStoreUnavailable`, from one that failed at something, `error` itself. */
 export async function unavailableOr(store: Pick<VectorStore, 'ping'>, error: unknown): Promise<unknown> {
   // It was away, though it may answer again by now.
-  if (error instanceof VectorServerFailure && (error.code === 'refused' || error.code === 'timeout')) return new VectorStoreUnavailable(error);
+  if (error instanceof TimedOut || (error instanceof VectorServerFailure && (error.code === 'refused' || error.code === 'timeout'))) return new VectorStoreUnavailable(error);
   try {
-    await store.ping();
+    await within(PING_PATIENCE_MS, store.ping());
   } catch (cause) {
     return new VectorStoreUnavailable(cause);
   }
