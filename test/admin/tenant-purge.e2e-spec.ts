@@ -407,8 +407,8 @@ describe('a purge whose worker is killed', () => {
       expect((await admin.delete(`/admin/tenants/${tenantId}?confirm=${tenantId}`)).status).toBe(202);
       await waitsIn('DELETE FROM databases');
       await killAndMiss(first, tenantId);
-      // As if another worker were still at the ingestion.
-      const heartOfIngestion = `UPDATE pgboss.job SET heartbeat_on = now() + $2::interval WHERE name = 'ingest' AND group_id = $1 AND state = 'active'`;
+      // As if another worker were still at the ingestion, also when the first one had heard already that its job is gone, and ended it.
+      const heartOfIngestion = `UPDATE pgboss.job SET state = 'active', completed_on = NULL, heartbeat_on = now() + $2::interval WHERE name = 'ingest' AND group_id = $1 AND data ->> 'jobId' = '${held.body.task_id}'`;
       await server.database.query(heartOfIngestion, [tenantId, '1 hour']);
       await locker.query('ROLLBACK');
       expect((await server.database.query('SELECT FROM documents WHERE tenant_id = $1', [tenantId])).length).toBe(0);
