@@ -8,6 +8,7 @@ import { NestLogger, withoutRedaction } from './common/logging.js';
 import { JSON_BODY_LIMIT_BYTES, refuseAddress } from './common/problem-details.filter.js';
 import type { AuthenticatedRequest } from './common/principal.js';
 import { requestId } from './common/request-id.js';
+import { rememberRequests } from './common/request-context.js';
 import type { Config } from './config/config.js';
 import { drainBeforeClose, JobsOnly, readJsonOnly, refuseOtherMethods } from './http-surface.js';
 import { serveDocs } from './openapi.js';
@@ -96,6 +97,7 @@ export async function createApp(config: Config, databaseUrl: string, logger: Log
   await registerPlugins(app, config);
   drainBeforeClose(server);
   addHooks(app, config, logger);
+  rememberRequests(server);
   refuseOtherMethods(server);
   if (config.docsEnabled) serveDocs(app);
   return app;

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
+import { currentActor } from '../common/request-context.js';
 import { translatePostgresError } from './postgres-errors.js';
 
 declare const tenantBrand: unique symbol;
@@ -22,8 +23,14 @@ export type AnyTx = TenantTx | SystemTx;
 
 const STATEMENT_TIMEOUT = '30s';
 const IDLE_TIMEOUT = '15s';
-const BEGIN_CONTEXT = `SELECT set_config('role', $1, true), set_config('app.tenant_id', $2, true),
+const BEGIN_CONTEXT = `SELECT set_config('role', $1, true), set_config('app.tenant_id', $2, true), set_config('app.actor', $3, true),
   set_config('statement_timeout', '${STATEMENT_TIMEOUT}', true), set_config('idle_in_transaction_session_timeout', '${IDLE_TIMEOUT}', true)`;
+
+/** For the triggers that say who changed a row; empty is the system itself. */
+function actorSetting(): string {
+  const actor = currentActor();
+  return actor ? JSON.stringify(actor) : '';
+}
 
 /**
  * The only way to the database. Role and tenant are set for the transaction alone, so a pooled connection
@@ -47,7 +54,7 @@ export class Transactions {
     const runner = this.dataSource.createQueryRunner();
     try {
       await runner.startTransaction();
-      await runner.query(BEGIN_CONTEXT, [role, tenantId]);
+      await runner.query(BEGIN_CONTEXT, [role, tenantId, actorSetting()]);
       const result = await work(runner.manager);
       await runner.commitTransaction();
       return result;

@@ -1,0 +1,39 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { AuthenticatedRequest } from './principal.js';
+
+const USER_AGENT_CHARS = 256;
+const requests = new AsyncLocalStorage<FastifyRequest & AuthenticatedRequest>();
+
+/** Who is behind the code that runs: what the database is told with each transaction (`app.actor`), and what an entry of the audit says. */
+export interface Actor {
+  readonly type: 'user' | 'api_key' | 'anonymous';
+  readonly user_id: string | null;
+  readonly api_key_id: string | null;
+  readonly request_id: string;
+  readonly ip: string;
+  readonly user_agent: string | null;
+}
+
+/** From here on what is awaited knows its request. After the body was read: reading it leaves the context of the hooks before. */
+export function rememberRequests(server: FastifyInstance): void {
+  server.addHook('preHandler', (request, _, done) => requests.run(request, done));
+}
+
+/** The request that is being answered; undefined in jobs, on the clock and at start. */
+export const currentRequest = (): (FastifyRequest & AuthenticatedRequest) | undefined => requests.getStore();
+
+/** Null is the system itself. */
+export function currentActor(): Actor | null {
+  const request = currentRequest();
+  if (!request) return null;
+  const { id, ip, headers, user } = request;
+  return {
+    type: user ? (user.apiKeyId === null ? 'user' : 'api_key') : 'anonymous',
+    user_id: user?.userId ?? null,
+    api_key_id: user?.apiKeyId ?? null,
+    request_id: id,
+    ip,
+    user_agent: headers['user-agent']?.slice(0, USER_AGENT_CHARS) ?? null,
+  };
+}
