@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { ApiClient } from '../support/api-client.js';
 import { administrator, createKey, createTenant, eventually, ingestText, type Tenant } from '../support/factories.js';
-import { DOCUMENTS_OF_LARGEST, DOCUMENTS_OF_SMALL, seededId, seedLargeInstallation } from '../support/million-documents.js';
+import { DOCUMENTS_OF_LARGEST, DOCUMENTS_OF_SMALL, MIDDLE, seededId, seedLargeInstallation } from '../support/documents-of-many.js';
 import { explain, type TableAccess } from '../support/query-plan.js';
 import { setLimits } from '../support/quotas.js';
 import { StatementRecorder, type Recorded } from '../support/statement-recorder.js';
@@ -12,10 +12,8 @@ const LARGE_ROWS = 3000;
 /** A page of 50 and the row that tells whether another follows, each beside a row of another table; some more are passed over, such as documents that are being deleted. */
 const A_PAGE = 51 * 4;
 const A_FEW = 20;
-/** Of a document in the midst of all, and of its job. */
-const MIDDLE = 200_000;
 
-describe('the plan of every statement, at a million documents of a thousand tenants,', () => {
+describe('the plan of every statement, among the documents of a thousand tenants,', () => {
   let server: TestApp;
   let recorder: StatementRecorder;
   let login: pg.Client;

@@ -48,12 +48,16 @@ describe('a wrong setting stops the start with one clear line:', () => {
     ['CORS_ORIGINS that are no origins', { CORS_ORIGINS: 'app.example.com' }, 'CORS_ORIGINS must be origins'],
     ['embedding endpoint without a key', { EMBEDDING_PROVIDER: 'openai' }, 'EMBEDDING_API_KEY is needed'],
     ['embedding endpoint without a model', { EMBEDDING_PROVIDER: 'openai', EMBEDDING_URL: 'http://127.0.0.1:1/v1' }, 'EMBEDDING_MODEL is needed'],
-    ['HOST of another machine', { HOST: '192.0.2.1' }, 'HOST 192.0.2.1 is not an address of this machine'],
-    ['HOST that is no name', { HOST: 'no-such-host.invalid' }, 'HOST no-such-host.invalid is not an address of this machine'],
   ])('%s', async (_what, env: Record<string, string>, line) => {
     const complaint = await refusal(env);
     expect(complaint).toContain(line);
     expect(complaint).not.toContain('secret@');
+  });
+
+  it.each(['192.0.2.1', 'no-such-host.invalid'])('a HOST that is not of this machine: %s', async (HOST) => {
+    const database = await TestDatabase.create();
+    expect(await refusal({ HOST, DATABASE_URL: database.url })).toContain(`HOST ${HOST} is not an address of this machine`);
+    await database.drop();
   });
 
   it('a PORT that is taken, and the database is stopped again', async () => {

@@ -1,14 +1,15 @@
 import { existsSync } from 'node:fs';
 import { chromium, type BrowserContext, type Page } from 'playwright-core';
 
-const CHROMIUM = '/usr/bin/chromium';
+/** The first draws no window of its own and takes two thirds of the other's time. */
+const CHROMIUM = ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'].find(existsSync);
 const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
-export const browserIsMissing = !existsSync(CHROMIUM);
+export const browserIsMissing = CHROMIUM === undefined;
 
 /** Opens a page in a fresh headless Chromium and collects what goes wrong in it. */
 export async function openBrowser(userDataDir: string): Promise<{ context: BrowserContext; page: Page; complaints: string[] }> {
-  const context = await chromium.launchPersistentContext(userDataDir, { executablePath: CHROMIUM, headless: true, args: ARGUMENTS, viewport: { width: 1280, height: 1000 } });
+  const context = await chromium.launchPersistentContext(userDataDir, { executablePath: CHROMIUM!, headless: true, args: ARGUMENTS, viewport: { width: 1280, height: 1000 } });
   const page = context.pages()[0] ?? (await context.newPage());
   page.setDefaultTimeout(5000);
   const complaints: string[] = [];

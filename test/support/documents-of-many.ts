@@ -10,9 +10,13 @@ export interface RealTenant {
 }
 
 const TENANTS = 1000;
-const DOCUMENTS = 1_000_000;
+/** The plans are the same with half a million, which are there in half the time. */
+const DOCUMENTS = process.env['MORAG_TEST_MILLION'] ? 1_000_000 : 500_000;
 /** Of the oldest documents. */
-const JOBS = 400_000;
+const JOBS = (DOCUMENTS * 2) / 5;
+const WITH_CHUNKS = DOCUMENTS / 5;
+/** The number of a document in the midst of all; it and its job failed. */
+export const MIDDLE = DOCUMENTS / 5;
 /** Every fifth document is of the largest tenant. */
 export const DOCUMENTS_OF_LARGEST = DOCUMENTS / 5;
 /** Of each of the 980 small ones. */
@@ -57,9 +61,9 @@ const ROWS: readonly string[] = [
   `INSERT INTO jobs (id, tenant_id, user_id, document_id, type, status, percentage, max_attempts, ended_at)
    SELECT ${id('job', 'n')}, tenant_id, user_id, ${id('document', 'n')}, 'ingest', CASE WHEN n < 2000 THEN 'CANCELLED' WHEN n / 1000 % 50 = 0 THEN 'FAILED' ELSE 'FINISHED' END, 100, 3, now() FROM ${NUMBERED(JOBS)}`,
   `INSERT INTO document_chunks (tenant_id, document_id, version, index, id, text, token_count, char_start, char_end)
-   SELECT tenant_id, ${id('document', 'n')}, 1, 0, ${id('chunk', 'n')}, 'text', 1, 0, 4 FROM ${NUMBERED(200_000)}`,
+   SELECT tenant_id, ${id('document', 'n')}, 1, 0, ${id('chunk', 'n')}, 'text', 1, 0, 4 FROM ${NUMBERED(WITH_CHUNKS)}`,
   `INSERT INTO document_contents (tenant_id, database_id, content_checksum, document_id)
-   SELECT tenant_id, twentieths[1 + (n - 1) * 20 / ${DOCUMENTS}], n::text, ${id('document', 'n')} FROM ${NUMBERED(200_000)}`,
+   SELECT tenant_id, twentieths[1 + (n - 1) * 20 / ${DOCUMENTS}], n::text, ${id('document', 'n')} FROM ${NUMBERED(WITH_CHUNKS)}`,
   `INSERT INTO usage_hourly (tenant_id, hour, api_key_id, route, status_class, requests, duration_ms, bytes_in, bytes_out)
    SELECT tenant_id, date_trunc('hour', now()) - make_interval(hours => n % 800), ${id('key', 't * 20 + n / 800 % 3')}, 'GET /' || n / 800, 2, 1, 1, 1, 1 FROM ${NUMBERED(100_000)}`,
 ];
@@ -68,7 +72,7 @@ const ROWS: readonly string[] = [
 const BULK = ['documents', 'jobs', 'document_chunks', 'document_contents', 'usage_hourly'];
 
 /**
- * A million documents, with jobs and chunks of some, keys and hours of usage, over a thousand tenants; the first two are real, one of them
+ * Very many documents, with jobs and chunks of some, keys and hours of usage, over a thousand tenants; the first two are real, one of them
  * the largest and the other a small one. Nothing is checked and the indexes are made afterwards, all at once, which takes a third of the time.
  */
 export async function seedLargeInstallation(database: TestDatabase, largest: RealTenant, small: RealTenant): Promise<void> {
