@@ -2,6 +2,7 @@ import type { LoggerService } from '@nestjs/common';
 import { pino, type DestinationStream, type Logger as PinoLogger, type LoggerOptions } from 'pino';
 import { errorCode, errorMessage } from './error-code.js';
 import { toStandardOutput } from './log-destination.js';
+import { currentLogFields } from './request-context.js';
 
 /** Never logged, wherever they appear. */
 const REDACTED = ['*.password', '*.secret_key', '*.access_token', '*.refresh_token', '*.current_password', '*.new_password', '*.api_key', '*.apiKey'];
@@ -33,7 +34,7 @@ const QUIET_CONTEXTS = new Set(['NestFactory', 'InstanceLoader', 'RoutesResolver
 
 /** One JSON object a line. */
 export function createRootLogger(level: string, destination: DestinationStream = toStandardOutput()): PinoLogger {
-  const options: LoggerOptions = { level, redact: REDACTED, serializers: { err: serializeError }, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } };
+  const options: LoggerOptions = { level, redact: REDACTED, serializers: { err: serializeError }, base: null, mixin: currentLogFields, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } };
   return pino(options, destination);
 }
 

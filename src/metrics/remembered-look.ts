@@ -1,0 +1,44 @@
+import type { Logger } from '@nestjs/common';
+import { oneAtATime } from '../common/one-at-a-time.js';
+import { within } from '../common/within.js';
+
+/** Whoever scrapes more often sees the same. */
+const REMEMBERED_MS = 5000;
+/** The other numbers do not wait longer for this one. */
+const PATIENCE_MS = 1000;
+
+/**
+ * Numbers that have to be looked up, for metrics that must not fail together: what could not be read in time is empty, since nothing says
+ * less than 0, which would say that all is well.
+ */
+export class RememberedLook<T extends object> {
+  private known: T | undefined;
+  private knownUntilMs = 0;
+  private readonly look: () => Promise<T>;
+
+  constructor(
+    private readonly what: string,
+    private readonly logger: Logger,
+    look: () => Promise<T>,
+  ) {
+    this.look = oneAtATime(look);
+  }
+
+  /** Undefined when it is not known. */
+  async read(): Promise<T | undefined> {
+    if (performance.now() < this.knownUntilMs) return this.known;
+    try {
+      this.known = await within(PATIENCE_MS, this.look());
+      this.knownUntilMs = performance.now() + REMEMBERED_MS;
+    } catch (error) {
+      this.logger.warn({ err: error }, `${this.what} could not be read`);
+      this.known = undefined;
+    }
+    return this.known;
+  }
+
+  /** Something changed: the next one looks. */
+  forget(): void {
+    this.knownUntilMs = 0;
+  }
+}
