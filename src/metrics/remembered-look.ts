@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Logger } from '@nestjs/common';
 import { oneAtATime } from '../common/one-at-a-time.js';
 import { within } from '../common/within.js';
@@ -21,7 +22,11 @@ export class RememberedLook<T extends object> {
     private readonly logger: Logger,
     look: () => Promise<T>,
   ) {
-    this.look = oneAtATime(look);
+    this.look = oneAtATime(async () => {
+      // Once the numbers that are at hand have been read: those of the pool should not count the connection that this takes.
+      await setImmediate();
+      return look();
+    });
   }
 
   /** Undefined when it is not known. */
