@@ -21,6 +21,7 @@ export class RememberedLook<T extends object> {
     private readonly what: string,
     private readonly logger: Logger,
     look: () => Promise<T>,
+    private readonly patienceMs = PATIENCE_MS,
   ) {
     this.look = oneAtATime(async () => {
       // Once the numbers that are at hand have been read: those of the pool should not count the connection that this takes.
@@ -33,7 +34,7 @@ export class RememberedLook<T extends object> {
   async read(): Promise<T | undefined> {
     if (performance.now() < this.knownUntilMs) return this.known;
     try {
-      this.known = await within(PATIENCE_MS, this.look());
+      this.known = await within(this.patienceMs, this.look());
       this.knownUntilMs = performance.now() + REMEMBERED_MS;
     } catch (error) {
       this.logger.warn({ err: error }, `${this.what} could not be read`);

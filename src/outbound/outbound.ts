@@ -77,7 +77,7 @@ export class Outbound {
     const request: RequestInit = { ...rest, method, signal, headers: asked?.headers ?? new Headers(rest.headers) };
     if (asked?.body) Object.assign(request, { body: asked.body, duplex: 'half' });
     const hops = method === 'GET' || method === 'HEAD' ? maxRedirects : 0;
-    const response = await this.noted(url, method, () =>
+    const response = await this.noted(url, { method, caller }, () =>
       this.follow(url, request, hops).catch((error: unknown) => {
         throw caller?.aborted ? error : failure(error);
       }),
@@ -120,7 +120,7 @@ export class Outbound {
   }
 
   /** Others are told of no trace: whoever a user named has no business with ours. Nor does a trace tell of more than the host: paths and queries carry secrets. */
-  private noted(url: URL, method: string, call: () => Promise<Response>): Promise<Response> {
+  private noted(url: URL, { method, caller }: { method: string; caller: AbortSignal | undefined }, call: () => Promise<Response>): Promise<Response> {
     return inSpan(method, 'CLIENT', { 'http.request.method': method, 'server.address': url.hostname }, async (span) => {
       const begunMs = performance.now();
       let outcome: OutboundOutcome = 'failed';
@@ -130,7 +130,7 @@ export class Outbound {
         outcome = `${Math.floor(response.status / 100)}xx` as OutboundOutcome;
         return response;
       } catch (error) {
-        outcome = outcomeOf(error);
+        outcome = caller?.aborted ? 'abandoned' : outcomeOf(error);
         throw error;
       } finally {
         this.note(outcome, (performance.now() - begunMs) / 1000);
@@ -204,8 +204,7 @@ export class Outbound {
 
 function outcomeOf(error: unknown): OutboundOutcome {
   if (error instanceof UrlTimedOut) return 'timeout';
-  if (error instanceof UrlNotAllowed) return error.transient ? 'failed' : 'refused';
-  return error instanceof Error && error.name === 'AbortError' ? 'abandoned' : 'failed';
+  return error instanceof UrlNotAllowed && !error.transient ? 'refused' : 'failed';
 }
 
 /** Any other header may be a credential (`x-api-key`), so the rest stays with the origin it was meant for. */
