@@ -23,9 +23,9 @@ export interface TracingOptions {
 /**
  * Loads the SDK of OpenTelemetry and exports spans over OTLP (JSON over HTTP). The SDK reads where to, and with which headers, from
  * `OTEL_EXPORTER_OTLP_*`, and what this process is called from `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`.
- * @returns what sends the last spans, and gives up on them after three seconds
+ * @returns what sends the last spans, and gives up on them after three seconds, or so many milliseconds
  */
-export async function startTracing({ version, share, warn }: TracingOptions): Promise<() => Promise<void>> {
+export async function startTracing({ version, share, warn }: TracingOptions): Promise<(flushMs?: number) => Promise<void>> {
   const [{ BatchSpanProcessor, TracerProvider, TraceIdRatioBasedSampler }, { OTLPTraceExporter }, { detectResources, envDetector, resourceFromAttributes }] = await Promise.all([
     import('@opentelemetry/sdk-trace'),
     import('@opentelemetry/exporter-trace-otlp-http'),
@@ -42,8 +42,8 @@ export async function startTracing({ version, share, warn }: TracingOptions): Pr
   const ignore = (): void => undefined;
   diag.setLogger({ error: (complaint) => warn(`spans were not delivered: ${complaint.slice(0, LONGEST_COMPLAINT)}`), warn: ignore, info: ignore, debug: ignore, verbose: ignore }, DiagLogLevel.ERROR);
   traceWith(provider.getTracer('morag', version));
-  return async () => {
+  return async (flushMs = FLUSH_MS) => {
     traceWith(undefined);
-    await within(FLUSH_MS, provider.shutdown()).catch((error: unknown) => warn(`the last spans were not delivered: ${String(error)}`));
+    await within(flushMs, provider.shutdown()).catch((error: unknown) => warn(`the last spans were not delivered: ${String(error)}`));
   };
 }

@@ -15,8 +15,8 @@ export function traceWith(next: Tracer | undefined): void {
   tracer = next;
 }
 
-/** Without an exporter nothing here costs more than asking this. */
-export const isTracing = (): boolean => tracer !== undefined;
+/** Whether there is a span that others would be within. Without an exporter nothing here costs more than asking this. */
+export const isTracing = (): boolean => tracer !== undefined && spans.getStore() !== undefined;
 
 /** Undefined unless traces are exported. Whoever begins it ends it. */
 export function beginSpan(name: string, kind: Kind, parent: TraceContext | undefined, attributes?: Attributes): Span | undefined {
@@ -46,10 +46,16 @@ export function noteFailure(span: Span, error: unknown): void {
   span.setAttribute('error.type', errorCode(error) || Object(error).constructor?.name || 'unknown').setStatus({ code: SpanStatusCode.ERROR });
 }
 
-/** Runs `work` as a span within the one that is under way; undefined is handed to it when nothing is recorded. */
-export async function inSpan<T>(name: string, kind: Kind, attributes: Attributes, work: (span: Span | undefined) => Promise<T>): Promise<T> {
-  if (!tracer) return work(undefined);
-  const span = tracer.startSpan(name, { kind: SpanKind[kind], attributes }, parentOf(spans.getStore()));
+/**
+ * Runs `work` as a span within the one that is under way. Undefined is handed to it when nothing is recorded: without an exporter, and outside of
+ * requests and jobs, since what a process does by the clock would be a trace every second.
+ */
+export function inSpan<T>(name: string, kind: Kind, attributes: Attributes, work: (span: Span | undefined) => Promise<T>): Promise<T> {
+  const parent = tracer && spans.getStore();
+  return tracer && parent ? record(tracer.startSpan(name, { kind: SpanKind[kind], attributes }, trace.setSpan(ROOT_CONTEXT, parent)), work) : work(undefined);
+}
+
+async function record<T>(span: Span, work: (span: Span) => Promise<T>): Promise<T> {
   try {
     return await spans.run(span, () => work(span));
   } catch (error) {
@@ -59,5 +65,3 @@ export async function inSpan<T>(name: string, kind: Kind, attributes: Attributes
     span.end();
   }
 }
-
-const parentOf = (span: Span | undefined) => (span ? trace.setSpan(ROOT_CONTEXT, span) : ROOT_CONTEXT);

@@ -138,8 +138,8 @@ describe('what operators get to see of requests and jobs', () => {
   });
 
   it('says nothing of what anybody sends, however it fails', async () => {
-    const routes = DOCUMENTED_ROUTES.filter((route) => MUTATING.has(route.split(' ')[0]!)).toSorted((a, b) => Number(ENDS_THE_SESSION.test(a)) - Number(ENDS_THE_SESSION.test(b)));
-    expect(routes.length).toBeGreaterThan(40);
+    const routes = DOCUMENTED_ROUTES.toSorted((a, b) => Number(ENDS_THE_SESSION.test(a)) - Number(ENDS_THE_SESSION.test(b)));
+    expect(routes.length).toBeGreaterThan(80);
     const clientFor = (route: string): ApiClient => (route.includes('/admin/') ? admin : tenant.client);
     const statuses = new Map<number, number>();
     const send = async (client: ApiClient, route: string, address: string, body: unknown): Promise<void> => {
@@ -155,6 +155,7 @@ describe('what operators get to see of requests and jobs', () => {
     };
     const all = async (route: string): Promise<void> => {
       const example = EXAMPLES[route] ?? {};
+      if (!MUTATING.has(route.split(' ')[0]!)) return send(clientFor(route), route, `${pathOf(route, () => canary(`${route} path`))}?${canary(`${route} query`)}=${canary(`${route} query`)}`, undefined);
       const isForm = route === 'POST /api/v1/ingest/file' || route === 'POST /process/file';
       const address = (place: string): string => `${pathOf(route, () => canary(`${route} path`))}?${canary(`${route} ${place}`)}=${canary(`${route} ${place}`)}`;
       // As somebody who is not let in, by either credential; then refused for what was sent; then as far as it gets.
