@@ -55,7 +55,11 @@ export class JobsWorker implements OnApplicationBootstrap {
     const held = this.leases.hold(lease);
     try {
       if (lease.attempt > lease.maxAttempts) throw new JobFailure('worker_lost', 'The worker died each time it tried.', true);
-      await handler.run({ lease, signal: AbortSignal.any([signal, held.signal]), report: (percentage, stage) => (attempt.enter(stage), this.jobs.report(lease, percentage, stage)) });
+      const report = (percentage: number, stage: string): Promise<void> => {
+        attempt.enter(stage);
+        return this.jobs.report(lease, percentage, stage);
+      };
+      await handler.run({ lease, signal: AbortSignal.any([signal, held.signal]), report });
       return 'finished';
     } catch (error) {
       return await this.afterFailure(handler, lease, held.signal.aborted ? held.signal.reason : error, signal);

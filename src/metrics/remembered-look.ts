@@ -15,7 +15,8 @@ const PATIENCE_MS = 1000;
 export class RememberedLook<T extends object> {
   private known: T | undefined;
   private knownUntilMs = 0;
-  private readonly look: () => Promise<T>;
+  /** Undefined when it is not known. However many numbers are made of it, it is looked up, and complained of, once. */
+  readonly read: () => Promise<T | undefined>;
 
   constructor(
     private readonly what: string,
@@ -23,28 +24,29 @@ export class RememberedLook<T extends object> {
     look: () => Promise<T>,
     private readonly patienceMs = PATIENCE_MS,
   ) {
-    this.look = oneAtATime(async () => {
+    // What hangs is not asked again before it answers.
+    const asked = oneAtATime(look);
+    this.read = oneAtATime(async () => {
+      if (performance.now() < this.knownUntilMs) return this.known;
       // Once the numbers that are at hand have been read: those of the pool should not count the connection that this takes.
       await setImmediate();
-      return look();
+      return this.refresh(asked);
     });
   }
 
-  /** Undefined when it is not known. */
-  async read(): Promise<T | undefined> {
-    if (performance.now() < this.knownUntilMs) return this.known;
+  /** Something changed: the next one looks. */
+  forget(): void {
+    this.knownUntilMs = 0;
+  }
+
+  private async refresh(look: () => Promise<T>): Promise<T | undefined> {
     try {
-      this.known = await within(this.patienceMs, this.look());
+      this.known = await within(this.patienceMs, look());
       this.knownUntilMs = performance.now() + REMEMBERED_MS;
     } catch (error) {
       this.logger.warn({ err: error }, `${this.what} could not be read`);
       this.known = undefined;
     }
     return this.known;
-  }
-
-  /** Something changed: the next one looks. */
-  forget(): void {
-    this.knownUntilMs = 0;
   }
 }

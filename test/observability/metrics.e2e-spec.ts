@@ -140,9 +140,12 @@ describe('the metrics', () => {
         // Prometheus adds `instance` itself.
         expect({ name, unknown: labels.filter((label) => label !== 'instance' && !metric!.labelNames.includes(label)) }).toEqual({ name, unknown: [] });
       }
-      // And of ours none is forgotten.
+      // And of ours none is forgotten, nor undocumented.
       const shown = new Set(named.map(({ name }) => name.replace(/_(?:bucket|count|sum)$/, '')));
-      expect(registry.getMetricsAsArray().map(({ name }) => name).filter((name) => name.startsWith('morag_') && !shown.has(name))).toEqual([]);
+      const ours = registry.getMetricsAsArray().map(({ name }) => name).filter((name) => name.startsWith('morag_'));
+      expect(ours.filter((name) => !shown.has(name))).toEqual([]);
+      const documentation = readFileSync('docs/observability.md', 'utf8');
+      expect([...ours, ...rules.map(({ alert }) => alert)].filter((name) => !documentation.includes(`\`${name}\``))).toEqual([]);
     });
 
     it('come with a title, a severity and what to do', () => {
