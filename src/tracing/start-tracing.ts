@@ -17,7 +17,7 @@ export interface TracingOptions {
   version: string;
   /** Of the traces, from 0 to 1. */
   share: number;
-  warn(message: string): void;
+  warn: (message: string) => void;
 }
 
 /**
