@@ -4,8 +4,10 @@
 const FLOOR = {
   common: 0,
   config: 0.1,
+  tracing: 0.1,
+  // Below those whom it counts.
+  metrics: 0.15,
   persistence: 0.2,
-  metrics: 0.2,
   // Below its users of floor 1: an embedding endpoint is called through it too.
   outbound: 0.2,
 
@@ -69,6 +71,13 @@ const HOMES = [
     packages: ['openai', '@huggingface/transformers', 'onnxruntime-node'],
     homes: ['^src/embeddings/'],
     comment: 'Each embedding provider is one adapter behind the port.',
+  },
+  {
+    name: 'opentelemetry',
+    packages: ['@opentelemetry/[^/]+'],
+    homes: ['^src/tracing/'],
+    typesAreFree: true,
+    comment: 'Spans are made through tracing, which costs nothing while nobody wants them; the SDK is loaded only where they are exported.',
   },
   { name: 'redis', packages: ['ioredis'], homes: ['^src/rate-limits/redis\\.rate-limits\\.ts$'], comment: 'Redis counts rate limits behind the port, and nothing else depends on it.' },
   { name: 'blob-store-sdk', packages: ['@aws-sdk/[^/]+'], homes: ['^src/documents/storage/'], comment: 'Each blob store is one adapter behind the port.' },

@@ -8,10 +8,12 @@ import { NestLogger, withoutRedaction } from './common/logging.js';
 import { JSON_BODY_LIMIT_BYTES, refuseAddress } from './common/problem-details.filter.js';
 import type { AuthenticatedRequest } from './common/principal.js';
 import { requestId } from './common/request-id.js';
+import { HttpObservation } from './http-observation.js';
 import { rememberRequests } from './common/request-context.js';
 import type { Config } from './config/config.js';
 import { drainBeforeClose, JobsOnly, readJsonOnly, refuseOtherMethods } from './http-surface.js';
 import { serveDocs } from './openapi.js';
+import { Metrics } from './metrics/metrics.js';
 import { SECURITY_HEADERS } from './security-headers.js';
 import { UsageService } from './tenancy/usage.service.js';
 import { transferredBytes } from './transferred-bytes.js';
@@ -50,6 +52,7 @@ function addHooks(app: NestFastifyApplication, config: Config, logger: Logger): 
   const server = app.getHttpAdapter().getInstance();
   const usage = app.get(UsageService, { strict: false });
   const accessLog = withoutRedaction(logger);
+  const observation = new HttpObservation(app.get(Metrics, { strict: false }));
   const account = (request: FastifyRequest & AuthenticatedRequest, reply: FastifyReply): void => {
     const { method, user } = request;
     // Fastify makes these options anew whenever they are asked for.
@@ -57,6 +60,7 @@ function addHooks(app: NestFastifyApplication, config: Config, logger: Logger): 
     const status = reply.raw.writableFinished ? reply.statusCode : CLIENT_CLOSED_REQUEST;
     const durationMs = reply.elapsedTime;
     const bytes = transferredBytes(request, reply);
+    observation.end(request, url, status, durationMs);
     if (user) usage.count(user, { route: `${method} ${url ?? ''}`, status, durationMs, ...bytes });
     accessLog.info({
       request_id: request.id,
@@ -66,13 +70,16 @@ function addHooks(app: NestFastifyApplication, config: Config, logger: Logger): 
       status,
       ms: Math.round(durationMs * 10) / 10,
       tenant_id: user?.tenantId,
+      trace_id: request.trace.traceId,
     });
   };
+  observation.follow(server);
   const jobsOnly = config.env.ROLE === 'worker';
   // What a worker counts is shown by nobody else.
   const forOperators = /^\/(?:health|metrics)\b/;
   // Hooks that call back: each that answers a promise costs every request a turn of the queue.
   server.addHook('onRequest', (request, reply, done) => {
+    observation.begin(request);
     // Not an interceptor: those never see what a guard refused, and a 403 or 429 is usage too. Not `onResponse`: it never comes when the client hangs up.
     reply.raw.once('close', () => account(request, reply));
     reply.headers(SECURITY_HEADERS).headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });

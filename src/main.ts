@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { errorCode } from './common/error-code.js';
 import { createRootLogger } from './common/logging.js';
 import { giveWayToRequests } from './common/process-priority.js';
+import { VERSION } from './common/version.js';
 import { Config } from './config/config.js';
 import { describeVariables, StartupError } from './config/env.js';
 import { EmbeddedPostgres } from './persistence/embedded-postgres.js';
@@ -59,6 +60,7 @@ class Server {
   private app: NestFastifyApplication | undefined;
   private starting: Promise<void> | undefined;
   private stopping: Promise<void> | undefined;
+  private stopTracing: (() => Promise<void>) | undefined;
 
   constructor(
     private readonly config: Config,
@@ -76,6 +78,7 @@ class Server {
   }
 
   private async open(): Promise<void> {
+    await this.startTracing();
     this.opening = this.openDatabase();
     // Loading the packages takes longer than starting the database: at the same time.
     const [databaseUrl, { createApp }, { FirstAdministrator }] = await Promise.all([this.opening, import('./app.js'), import('./auth/first-administrator.js')]);
@@ -85,6 +88,14 @@ class Server {
     // What people read comes after the log, not in the middle of it.
     this.logger.flush();
     this.welcome(address, this.app.get(FirstAdministrator).generatedPassword);
+  }
+
+  /** The SDK is loaded only where somebody wants traces. */
+  private async startTracing(): Promise<void> {
+    const { OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_SAMPLER_ARG } = this.config.env;
+    if (OTEL_EXPORTER_OTLP_ENDPOINT === undefined) return;
+    const { startTracing } = await import('./tracing/start-tracing.js');
+    this.stopTracing = await startTracing({ version: VERSION, share: OTEL_TRACES_SAMPLER_ARG, warn: (message) => this.logger.warn(message) });
   }
 
   /** In production the log speaks for itself, but a made-up password has nobody else to tell it. */
@@ -110,6 +121,7 @@ class Server {
     try {
       await this.app?.close();
     } finally {
+      await this.stopTracing?.();
       await this.embedded?.leave();
     }
   }

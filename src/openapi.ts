@@ -2,6 +2,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import { ClosedByDefault } from './auth/closed-by-default.js';
 import { ProblemDto } from './common/problem.dto.js';
+import { VERSION } from './common/version.js';
 
 type Operation = Record<string, unknown> & { summary?: string; responses: Record<string, unknown>; security?: Record<string, string[]>[] };
 type JsonObject = Record<string, unknown>;
@@ -160,7 +161,7 @@ export function createOpenApiDocument(app: NestFastifyApplication): OpenAPIObjec
   const builder = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
     .setTitle('MoRAG Server')
-    .setVersion('0.1.0')
+    .setVersion(VERSION)
     .setDescription(DESCRIPTION)
     .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The `access_token` of /auth/login' }, 'accessToken')
     .addApiKey({ type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'A key of POST /api/v1/api-keys' }, 'apiKey');

@@ -10,19 +10,19 @@ const COST = { documents: 1, storage_mb: 1000 };
 
 /** In a transaction of `Transactions`, by `QuotasService`: role, tenant and time limits are set, four round trips in all. */
 async function asTheServer(url) {
-  const [{ runtimeOptions }, { Transactions }, { QuotaEntity }, { QuotasRepository }, { QuotasService }] = await Promise.all(
-    ['persistence/data-source.js', 'persistence/transactions.js', 'tenancy/quota.entity.js', 'tenancy/quotas.repository.js', 'tenancy/quotas.service.js'].map(from),
+  const [{ runtimeOptions }, { Transactions }, { QuotaEntity }, { QuotasRepository }, { QuotasService }, { Metrics }] = await Promise.all(
+    ['persistence/data-source.js', 'persistence/transactions.js', 'tenancy/quota.entity.js', 'tenancy/quotas.repository.js', 'tenancy/quotas.service.js', 'metrics/metrics.js'].map(from),
   );
   const source = await new DataSource({ ...runtimeOptions(url, CONNECTIONS), entities: [QuotaEntity] }).initialize();
-  const [transactions, quotas] = [new Transactions(source), new QuotasService(new QuotasRepository())];
+  const [transactions, quotas] = [new Transactions(source), new QuotasService(new QuotasRepository(), new Metrics())];
   const charge = (tenantId) => transactions.forTenant(tenantId, (tx) => quotas.take(tx, COST));
   return { charges: Array.from({ length: CONNECTIONS }, () => charge), close: () => source.destroy() };
 }
 
 /** The same statement under the same policies, each a transaction by itself, on connections that are one tenant's for good. */
 async function asPlainClients(url, tenantId) {
-  const [{ QuotasRepository }, { QuotasService }] = await Promise.all(['tenancy/quotas.repository.js', 'tenancy/quotas.service.js'].map(from));
-  const quotas = new QuotasService(new QuotasRepository());
+  const [{ QuotasRepository }, { QuotasService }, { Metrics }] = await Promise.all(['tenancy/quotas.repository.js', 'tenancy/quotas.service.js', 'metrics/metrics.js'].map(from));
+  const quotas = new QuotasService(new QuotasRepository(), new Metrics());
   const clients = Array.from({ length: CONNECTIONS }, () => new pg.Client({ connectionString: url, options: `-c role=morag_app -c app.tenant_id=${tenantId}` }));
   await Promise.all(clients.map((client) => client.connect()));
   const charges = clients.map((client) => {

@@ -25,6 +25,16 @@ describe('the log', () => {
     expect(JSON.stringify(line)).not.toMatch(/document|ada@example/);
   });
 
+  it('leaves out the value that the database could not read, in the message and in the stack', () => {
+    const error = Object.assign(new Error('invalid input syntax for type integer: "a "quoted"\nsecret"'), { code: '22P02' });
+    logger.error({ err: error }, 'unexpected error');
+    logger.error({ err: Object.assign(new Error('relation "jobs" does not exist'), { code: '42P01' }) }, 'unexpected error');
+    const [value, relation] = lines();
+    expect(JSON.stringify(value)).not.toContain('secret');
+    expect(value).toMatchObject({ err: { code: '22P02', message: 'invalid input syntax for type integer: "…"', stack: expect.stringContaining('logging.spec') } });
+    expect(relation).toMatchObject({ err: { message: 'relation "jobs" does not exist' } });
+  });
+
   it('keeps the message and the stack of what Nest caught', () => {
     logger.error('it broke', 'Error: it broke\n    at somewhere', 'SomeService');
     logger.error(new Error('thrown'), 'SomeService');

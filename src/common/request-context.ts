@@ -1,9 +1,27 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { AuthenticatedRequest } from './principal.js';
+import type { TraceContext } from './trace-context.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set when the request arrives. */
+    trace: TraceContext;
+  }
+}
 
 const USER_AGENT_CHARS = 256;
 const requests = new AsyncLocalStorage<FastifyRequest & AuthenticatedRequest>();
+const queuedWork = new AsyncLocalStorage<QueuedWorkContext>();
+
+/** Work of the queue's that is under way. */
+export interface QueuedWorkContext {
+  /** What its lines in the log say besides: `job_id` of a job, `task` of a task. */
+  readonly fields: Readonly<Record<string, string>>;
+  /** Undefined of what belongs to no tenant. */
+  readonly tenantId: string | undefined;
+  readonly trace: TraceContext;
+}
 
 /** Who is behind the code that runs: what the database is told with each transaction (`app.actor`), and what an entry of the audit says. */
 export interface Actor {
@@ -22,6 +40,20 @@ export function rememberRequests(server: FastifyInstance): void {
 
 /** The request that is being answered; undefined in jobs, on the clock and at start. */
 export const currentRequest = (): (FastifyRequest & AuthenticatedRequest) | undefined => requests.getStore();
+
+/** From here on what is awaited knows which work of the queue's it belongs to, and to no request. */
+export const rememberWork = <T>(context: QueuedWorkContext, work: () => Promise<T>): Promise<T> => requests.exit(() => queuedWork.run(context, work));
+
+/** Undefined on the clock and at start. */
+export const currentTrace = (): TraceContext | undefined => (queuedWork.getStore() ?? requests.getStore())?.trace;
+
+/** What every line of the log says of the request or the work during which it is written. */
+export function currentLogFields(): Record<string, string | undefined> {
+  const work = queuedWork.getStore();
+  if (work) return { ...work.fields, tenant_id: work.tenantId, trace_id: work.trace.traceId };
+  const request = requests.getStore();
+  return request ? { request_id: request.id, tenant_id: request.user?.tenantId, trace_id: request.trace.traceId } : {};
+}
 
 /** Null is the system itself. */
 export function currentActor(): Actor | null {

@@ -10,6 +10,7 @@ import { CollectionRemoval } from './collections/collection-removal.handler.js';
 import { Collections } from './collections/collections.service.js';
 import { DatabaseCollections } from './collections/database-collections.service.js';
 import { TenantCollections } from './collections/tenant-collections.service.js';
+import { VectorStoreMetrics } from './collections/vector-store.metrics.js';
 import { VectorStores } from './collections/vector-stores.service.js';
 import { DatabaseAdministration } from './database-administration.service.js';
 import { DatabaseContentsHolder } from './database-contents.js';
@@ -54,6 +55,7 @@ import { VectorStore } from './vector-stores/vector-store.js';
     ServerTests,
     ServerHealthChecks,
     VectorStores,
+    VectorStoreMetrics,
     Collections,
     ReindexesRepository,
     DatabaseCollections,

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Metrics } from '../metrics/metrics.js';
+import { inSpan } from '../tracing/tracing.js';
 import { EmbeddingFailed, type EmbeddingProvider } from './embedder.js';
 
 /** From a model in memory to a provider that asks to wait, in seconds. */
@@ -19,8 +20,12 @@ export class EmbeddingMetrics {
     this.failures = metrics.counter('morag_embedding_failures_total', 'Calls for embeddings that failed, after their retries', ['provider', 'code']);
   }
 
-  /** What was stopped by whoever asked is neither. */
-  async time<T>(provider: EmbeddingProvider, kind: EmbeddedKind, work: () => Promise<T>): Promise<T> {
+  /** As a span, too. What was stopped by whoever asked is neither long nor a failure. */
+  time<T>(provider: EmbeddingProvider, kind: EmbeddedKind, work: () => Promise<T>): Promise<T> {
+    return inSpan(`embed ${kind}`, 'CLIENT', { 'gen_ai.provider.name': provider, 'gen_ai.operation.name': 'embeddings' }, () => this.measure(provider, kind, work));
+  }
+
+  private async measure<T>(provider: EmbeddingProvider, kind: EmbeddedKind, work: () => Promise<T>): Promise<T> {
     const startedAt = performance.now();
     try {
       const result = await work();

@@ -4,6 +4,7 @@ import { EventDispatcher } from './event-dispatcher.js';
 import { FencedCaches } from './fenced-cache.js';
 import { Listener } from './listener.js';
 import { Outbox } from './outbox.js';
+import { OutboxMetrics } from './outbox.metrics.js';
 import { OutboxRepository } from './outbox.repository.js';
 import { TenantChanges } from './tenant-changes.js';
 
@@ -15,7 +16,7 @@ export class EventsModule {
     return {
       module: EventsModule,
       global: true,
-      providers: [listener, TenantChanges, FencedCaches, OutboxRepository, Outbox, EventDispatcher],
+      providers: [listener, TenantChanges, FencedCaches, OutboxRepository, Outbox, EventDispatcher, OutboxMetrics],
       exports: [Listener, TenantChanges, FencedCaches, Outbox],
     };
   }

@@ -10,6 +10,14 @@ export interface HeldEvent extends PublishedEvent {
   attempts: number;
 }
 
+/** What has not been handled by all of its subscribers. */
+export interface OutboxBacklog {
+  waiting: number;
+  /** Of those, how many failed before. */
+  retried: number;
+  oldestSeconds: number;
+}
+
 /** The first failure is followed by a second, then two, then four, up to this power of two: a little more than an hour. */
 const LONGEST_DELAY_POWER = 12;
 const KEPT_DAYS = 30;
@@ -70,6 +78,15 @@ export class OutboxRepository {
   /** After a transaction that took the event with it: unless it was committed after all, or tried again since. */
   async postpone(tx: TenantTx, event: HeldEvent): Promise<void> {
     await tx.manager.query(`UPDATE events SET ${DELAYED} WHERE tenant_id = $1 AND id = $2 AND attempts = $3 AND dispatched_at IS NULL`, [tx.tenantId, event.id, event.attempts]);
+  }
+
+  /** From the index of what is not dispatched. */
+  async backlog(tx: SystemTx): Promise<OutboxBacklog> {
+    const [row] = await tx.manager.query<OutboxBacklog[]>(
+      `SELECT count(*)::int AS waiting, count(*) FILTER (WHERE attempts > 0)::int AS retried, COALESCE(extract(epoch FROM now() - min(created_at)), 0)::float8 AS "oldestSeconds"
+         FROM events WHERE dispatched_at IS NULL`,
+    );
+    return row!;
   }
 
   /** Answers how many were removed: fewer than `limit` were all there are. */

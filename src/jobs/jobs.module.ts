@@ -12,6 +12,7 @@ import { JobEventStreams } from './job-event-streams.service.js';
 import { JobDeliveries } from './job-deliveries.js';
 import { JobAdministration } from './job-administration.service.js';
 import { JobEntity } from './job.entity.js';
+import { JobObservation } from './job-observation.js';
 import { JobLeases } from './job-leases.js';
 import { JobRegistry } from './job-registry.js';
 import { JobStatisticsController } from './job-statistics.controller.js';
@@ -26,6 +27,7 @@ import { JobsWorker } from './jobs.worker.js';
 import { QueueEntriesRepository } from './queue-entries.repository.js';
 import { QueueMonitorRepository } from './queue-monitor.repository.js';
 import { QueueMonitor } from './queue-monitor.service.js';
+import { QueueMetrics } from './queue.metrics.js';
 import { Queue } from './queue.js';
 import { RemoteJobsRepository } from './remote-jobs.repository.js';
 import { RemoteJobs } from './remote-jobs.service.js';
@@ -56,12 +58,14 @@ export class JobsModule {
         JobsRemoval,
         JobAdministration,
         JobLeases,
+        JobObservation,
         RemoteJobsRepository,
         RemoteJobs,
         ExpiredLeases,
         JobsWorker,
         QueueMonitorRepository,
         QueueMonitor,
+        QueueMetrics,
       ],
       exports: [JobRegistry, JobsService, RemoteJobs, JobsRemoval, JobAdministration, JobsWorker, QueueMonitor],
     };

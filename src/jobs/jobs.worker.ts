@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { Config } from '../config/config.js';
 import type { JobHandler, JobLease } from './job-handler.js';
+import { JobObservation, type ObservedAttempt, type WorkResult } from './job-observation.js';
 import { JobLeases } from './job-leases.js';
 import { JobRegistry } from './job-registry.js';
 import type { JobError } from './job.entity.js';
@@ -28,16 +29,17 @@ export class JobsWorker implements OnApplicationBootstrap {
     private readonly queue: Queue,
     private readonly jobs: JobsService,
     private readonly leases: JobLeases,
+    private readonly observation: JobObservation,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
     for (const queue of [...this.registry.jobs.map((handler) => handler.type), ...this.registry.tasks.map((handler) => handler.name)]) await this.queue.prepare(queue);
     if (this.config.env.ROLE === 'api') return;
-    for (const handler of this.registry.jobs) await this.queue.work(handler.type, JOBS_AT_ONCE, (work) => this.runJob(handler, work));
-    for (const handler of this.registry.tasks) await this.queue.work(handler.name, TASKS_AT_ONCE, ({ data, signal }) => this.runTask(handler.name, () => handler.run(data, signal)));
+    for (const handler of this.registry.jobs) await this.queue.work(handler.type, JOBS_AT_ONCE, (work) => this.observation.observe(handler.type, work, 'lost', (attempt) => this.runJob(handler, work, attempt)));
+    for (const handler of this.registry.tasks) await this.queue.work(handler.name, TASKS_AT_ONCE, (work) => this.runTask(handler.name, work, () => handler.run(work.data, work.signal)));
     for (const task of this.registry.schedules) {
       await this.queue.schedule(task.name, task.cron);
-      await this.queue.work(task.name, 1, ({ signal }) => this.runTask(task.name, () => task.run(signal)));
+      await this.queue.work(task.name, 1, (work) => this.runTask(task.name, work, () => task.run(work.signal)));
     }
   }
 
@@ -46,36 +48,49 @@ export class JobsWorker implements OnApplicationBootstrap {
     return this.queue.stop();
   }
 
-  private async runJob(handler: JobHandler, { id, data, signal }: QueuedWork): Promise<void> {
+  private async runJob(handler: JobHandler, { id, data, signal }: QueuedWork, attempt: ObservedAttempt): Promise<WorkResult> {
     const lease = await this.jobs.claim(data['tenantId']!, data['jobId']!, id);
     // It ended meanwhile: cancelled, or finished by a worker that could not tell the queue any more. Or another delivery carries it by now.
-    if (!lease) return;
+    if (!lease) return 'obsolete';
     const held = this.leases.hold(lease);
     try {
       if (lease.attempt > lease.maxAttempts) throw new JobFailure('worker_lost', 'The worker died each time it tried.', true);
-      await handler.run({ lease, signal: AbortSignal.any([signal, held.signal]), report: (percentage, stage) => this.jobs.report(lease, percentage, stage) });
+      const report = (percentage: number, stage: string): Promise<void> => {
+        attempt.enter(stage);
+        return this.jobs.report(lease, percentage, stage);
+      };
+      await handler.run({ lease, signal: AbortSignal.any([signal, held.signal]), report });
+      return 'finished';
     } catch (error) {
-      await this.afterFailure(handler, lease, held.signal.aborted ? held.signal.reason : error, signal);
+      return await this.afterFailure(handler, lease, held.signal.aborted ? held.signal.reason : error, signal);
     } finally {
       held.letGo();
     }
   }
 
-  private async afterFailure(handler: JobHandler, lease: JobLease, error: unknown, signal: AbortSignal): Promise<void> {
+  private async afterFailure(handler: JobHandler, lease: JobLease, error: unknown, signal: AbortSignal): Promise<WorkResult> {
     // The queue delivers again what is still ours there: the next claim finds out whether there is anything left to do.
     if (error instanceof LeaseLost) throw error;
     const told = describe(error);
-    this.logger.warn({ err: error, job_id: lease.id, attempt: lease.attempt, code: told.code }, 'a job attempt failed');
+    this.logger.warn({ err: error, attempt: lease.attempt, code: told.code }, 'a job attempt failed');
     const next = nextAttempt(lease, handler.maxAttempts, { isRetryable: told.retryable, isStopping: signal.aborted && this.queue.isStopping, retryAfterSeconds: error instanceof JobFailure ? error.retryAfterSeconds : undefined });
     if (next) await this.jobs.putBack(lease, told, next, (tx) => handler.letGo(tx, lease));
     else await this.jobs.fail(lease, told, (tx, stage) => handler.giveUp(tx, lease, told, stage));
+    return next ? 'put_back' : 'failed';
   }
 
-  private async runTask(name: string, run: () => Promise<void>): Promise<void> {
+  private runTask(name: string, work: QueuedWork, run: () => Promise<void>): Promise<void> {
+    return this.observation.observe(name, work, 'put_back', async () => {
+      await this.logFailure(run);
+      return 'finished';
+    });
+  }
+
+  private async logFailure(run: () => Promise<void>): Promise<void> {
     try {
       await run();
     } catch (error) {
-      this.logger.warn({ err: error, task: name }, 'a task failed and will run again');
+      this.logger.warn({ err: error }, 'a task failed and will run again');
       throw error;
     }
   }

@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { PgBoss, type Job } from 'pg-boss';
+import { formatTraceparent, parseTraceparent, type TraceContext } from '../common/trace-context.js';
 import type { AnyTx } from '../persistence/transactions.js';
+import { currentContext } from '../tracing/tracing.js';
 import { QUEUE_SCHEMA } from './queue.setup.js';
 
 /** How long running jobs may still finish when the process is asked to stop, in milliseconds. */
@@ -21,6 +23,8 @@ export interface QueuedWork {
   /** Of the queue's entry; the same when it is delivered again. */
   id: string;
   data: Record<string, string>;
+  /** Of what put it in; undefined of what the clock did. */
+  trace: TraceContext | undefined;
   signal: AbortSignal;
 }
 
@@ -30,6 +34,12 @@ export interface SendOptions {
   delaySeconds?: number;
   /** A whole number; the highest comes first, and of the same the oldest. */
   priority?: number;
+}
+
+/** The queue has null of what was put in by the clock. */
+function workOf({ id, data, signal }: Job<Record<string, string> | null>): QueuedWork {
+  const { traceparent, ...own } = data ?? {};
+  return { id, data: own, trace: parseTraceparent(traceparent), signal };
 }
 
 /** Carries work from a committed transaction to some worker, at least once (pg-boss). */
@@ -70,7 +80,8 @@ export class Queue {
     const { queryRunner } = tx.manager;
     if (!queryRunner) throw new Error('work is queued inside a transaction only');
     const db = { executeSql: async (sql: string, values?: unknown[]) => ({ rows: ((await queryRunner.query(sql, values, true)).records as unknown[]) ?? [] }) };
-    await this.boss.send(queue, data, { db, group: { id: group }, startAfter: delaySeconds, priority, ...(id === undefined ? {} : { id }) });
+    const trace = currentContext();
+    await this.boss.send(queue, { ...data, ...(trace && { traceparent: formatTraceparent(trace) }) }, { db, group: { id: group }, startAfter: delaySeconds, priority, ...(id === undefined ? {} : { id }) });
   }
 
   /**
@@ -121,7 +132,7 @@ export class Queue {
     const options = { localConcurrency: 1, groupConcurrency, pollingIntervalSeconds: 0.5, notifyPollingIntervalSeconds: 2, heartbeatRefreshSeconds: 2 };
     const worker: { id?: string } = {};
     worker.id = await this.boss.work<Record<string, string>>(queue, options, async ([job]: Job<Record<string, string>>[]) => {
-      if (job) await this.track(handle({ id: job.id, data: job.data, signal: job.signal }));
+      if (job) await this.track(handle(workOf(job)));
       // Straight to the next one: by itself it would wait for the next notification or two seconds.
       if (worker.id !== undefined) this.boss.notifyWorker(worker.id);
     });

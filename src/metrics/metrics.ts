@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { VERSION } from '../common/version.js';
 
 /** The numbers of this process for Prometheus. No label ever names a tenant, a key or an address: those have no end. */
 @Injectable()
@@ -8,6 +9,7 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
+    new Gauge({ name: 'morag_build_info', help: 'Always 1; says what is running', labelNames: ['version', 'node'], registers: [this.registry] }).set({ version: VERSION, node: process.version }, 1);
   }
 
   counter<Label extends string = never>(name: string, help: string, labelNames: readonly Label[] = []): Counter<Label> {
@@ -18,20 +20,22 @@ export class Metrics {
     return new Histogram({ name, help, buckets: [...buckets], labelNames, registers: [this.registry] });
   }
 
-  /** `read` is asked whenever somebody looks. */
-  gauge(name: string, help: string, read: () => number): void {
+  /** `read` is asked whenever somebody looks, and must not reject, or nothing at all could be read; undefined is not shown. */
+  gauge(name: string, help: string, read: () => number | undefined | Promise<number | undefined>): void {
     new Gauge({
       name,
       help,
       registers: [this.registry],
-      collect() {
-        this.set(read());
+      async collect() {
+        const value = await read();
+        if (value === undefined) this.remove();
+        else this.set(value);
       },
     });
   }
 
-  /** The same with a label, for what has to be looked up; `read` must not reject, or nothing at all could be read. A value it leaves out is not shown. */
-  gaugeBy<Label extends string>(name: string, help: string, label: Label, read: () => Promise<Readonly<Record<string, number>>>): void {
+  /** The same with a label, and a value that `read` leaves out is not shown. */
+  gaugeBy<Label extends string>(name: string, help: string, label: Label, read: () => Promise<Readonly<Record<string, number>> | undefined>): void {
     new Gauge({
       name,
       help,
@@ -40,7 +44,7 @@ export class Metrics {
       async collect() {
         const values = await read();
         this.reset();
-        for (const [value, number] of Object.entries(values)) this.set({ [label]: value } as Record<Label, string>, number);
+        for (const [value, number] of Object.entries(values ?? {})) this.set({ [label]: value } as Record<Label, string>, number);
       },
     });
   }

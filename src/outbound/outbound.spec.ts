@@ -148,6 +148,19 @@ describe('redirects', () => {
   });
 });
 
+it('tells how each call ended', async () => {
+  const port = await serve((request, response) => void (request.url === '/slow' ? undefined : response.writeHead(Number(request.url!.slice(1))).end()));
+  const ended: string[] = [];
+  const client = outbound({ allow: [`127.0.0.1:${port}`], totalTimeoutMs: 100, note: (outcome, seconds) => ended.push(seconds >= 0 ? outcome : 'never') });
+  const call = (path: string, signal?: AbortSignal) => client.fetch(`http://127.0.0.1:${port}${path}`, { ...(signal && { signal }) }).catch(() => undefined);
+  await call('/200');
+  await call('/503');
+  await call('/slow');
+  await call('/slow', AbortSignal.abort());
+  await client.fetch('http://10.0.0.1/').catch(() => undefined);
+  expect(ended).toEqual(['2xx', '5xx', 'timeout', 'abandoned', 'refused']);
+});
+
 it('counts bytes after decompression', async () => {
   const bomb = gzipSync(Buffer.alloc(5_000_000));
   const port = await serve((_request, response) => void response.setHeader('content-encoding', 'gzip').end(bomb));

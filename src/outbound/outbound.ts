@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises';
 import type { LookupAddress } from 'node:dns';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, buildConnector, fetch as undiciFetch } from 'undici';
+import { inSpan } from '../tracing/tracing.js';
 import { AllowList, isGlobalUnicast, isSameAddress, parseTarget } from './address-policy.js';
 import type { Target } from './address-policy.js';
 import { UrlNotAllowed, UrlTimedOut, UrlTooLarge } from './outbound.errors.js';
@@ -19,7 +20,12 @@ export interface OutboundOptions {
   /** Of one body, after decompression; 32 MiB. */
   maxBytes?: number;
   resolve?: Resolve;
+  /** Is told of every call. */
+  note?: (outcome: OutboundOutcome, seconds: number) => void;
 }
+
+/** The class of the answer's status; `refused` by the address policy; `abandoned` by whoever called; `failed` for everything else. */
+export type OutboundOutcome = '2xx' | '3xx' | '4xx' | '5xx' | 'refused' | 'timeout' | 'failed' | 'abandoned';
 
 export interface OutboundInit extends RequestInit {
   /** How many redirects a GET or HEAD may follow; 0 hands the 3xx to the caller. Other methods never follow. */
@@ -40,6 +46,7 @@ export class Outbound {
   private readonly connectTimeoutMs: number;
   private readonly totalTimeoutMs: number;
   private readonly maxBytes: number;
+  private readonly note: (outcome: OutboundOutcome, seconds: number) => void;
 
   constructor(options: OutboundOptions = {}) {
     this.allowed = new AllowList(options.allow ?? []);
@@ -47,6 +54,7 @@ export class Outbound {
     this.connectTimeoutMs = options.connectTimeoutMs ?? 5_000;
     this.totalTimeoutMs = options.totalTimeoutMs ?? 30_000;
     this.maxBytes = options.maxBytes ?? 32 * 1024 * 1024;
+    this.note = options.note ?? (() => undefined);
     this.agent = new Agent({ connect: (request, done) => void this.connect(request, done) });
   }
 
@@ -69,9 +77,11 @@ export class Outbound {
     const request: RequestInit = { ...rest, method, signal, headers: asked?.headers ?? new Headers(rest.headers) };
     if (asked?.body) Object.assign(request, { body: asked.body, duplex: 'half' });
     const hops = method === 'GET' || method === 'HEAD' ? maxRedirects : 0;
-    const response = await this.follow(url, request, hops).catch((error: unknown) => {
-      throw caller?.aborted ? error : failure(error);
-    });
+    const response = await this.noted(url, { method, caller }, () =>
+      this.follow(url, request, hops).catch((error: unknown) => {
+        throw caller?.aborted ? error : failure(error);
+      }),
+    );
     return capped(response, maxBytes, failure);
   };
 
@@ -107,6 +117,25 @@ export class Outbound {
 
   async close(): Promise<void> {
     await this.agent.destroy();
+  }
+
+  /** Others are told of no trace: whoever a user named has no business with ours. Nor does a trace tell of more than the host: paths and queries carry secrets. */
+  private noted(url: URL, { method, caller }: { method: string; caller: AbortSignal | undefined }, call: () => Promise<Response>): Promise<Response> {
+    return inSpan(method, 'CLIENT', { 'http.request.method': method, 'server.address': url.hostname }, async (span) => {
+      const begunMs = performance.now();
+      let outcome: OutboundOutcome = 'failed';
+      try {
+        const response = await call();
+        span?.setAttribute('http.response.status_code', response.status);
+        outcome = `${Math.floor(response.status / 100)}xx` as OutboundOutcome;
+        return response;
+      } catch (error) {
+        outcome = caller?.aborted ? 'abandoned' : outcomeOf(error);
+        throw error;
+      } finally {
+        this.note(outcome, (performance.now() - begunMs) / 1000);
+      }
+    });
   }
 
   private async ask(host: string): Promise<LookupAddress[]> {
@@ -171,6 +200,11 @@ export class Outbound {
       done(error instanceof Error ? error : new Error(String(error)), null);
     }
   }
+}
+
+function outcomeOf(error: unknown): OutboundOutcome {
+  if (error instanceof UrlTimedOut) return 'timeout';
+  return error instanceof UrlNotAllowed && !error.transient ? 'refused' : 'failed';
 }
 
 /** Any other header may be a credential (`x-api-key`), so the rest stays with the origin it was meant for. */

@@ -1,7 +1,10 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Optional } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { currentActor } from '../common/request-context.js';
+import { inSpan } from '../tracing/tracing.js';
+import { PoolMetrics } from './pool.metrics.js';
 import { translatePostgresError } from './postgres-errors.js';
+import { traceStatements } from './traced-statements.js';
 
 declare const tenantBrand: unique symbol;
 declare const systemBrand: unique symbol;
@@ -38,7 +41,11 @@ function actorSetting(): string {
  */
 @Injectable()
 export class Transactions {
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(
+    private readonly dataSource: DataSource,
+    /** Left out where nobody looks at the numbers. */
+    @Optional() private readonly pool?: PoolMetrics,
+  ) {}
 
   /** Runs `work` in one transaction under the tenant's row level security. No network call belongs inside. */
   forTenant<T>(tenantId: string, work: (tx: TenantTx) => Promise<T>): Promise<T> {
@@ -50,9 +57,15 @@ export class Transactions {
     return this.run('morag_system', '', (manager) => work({ manager } as SystemTx));
   }
 
-  private async run<T>(role: string, tenantId: string, work: (manager: EntityManager) => Promise<T>): Promise<T> {
+  private run<T>(role: string, tenantId: string, work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    return inSpan('transaction', 'INTERNAL', { 'morag.role': role }, () => this.inTransaction(role, tenantId, work));
+  }
+
+  private async inTransaction<T>(role: string, tenantId: string, work: (manager: EntityManager) => Promise<T>): Promise<T> {
     const runner = this.dataSource.createQueryRunner();
+    traceStatements(runner);
     try {
+      await (this.pool ? this.pool.timeAcquisition(() => runner.connect()) : runner.connect());
       await runner.startTransaction();
       await runner.query(BEGIN_CONTEXT, [role, tenantId, actorSetting()]);
       const result = await work(runner.manager);

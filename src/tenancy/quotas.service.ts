@@ -1,4 +1,6 @@
 import { Injectable } from '@nestjs/common';
+import type { Counter } from 'prom-client';
+import { Metrics } from '../metrics/metrics.js';
 import type { TenantTx } from '../persistence/transactions.js';
 import type { Resource } from './quota.entity.js';
 import { QuotasRepository } from './quotas.repository.js';
@@ -16,7 +18,14 @@ export type QuotaChanges = Partial<Record<Resource, { used?: number; reserved?: 
  */
 @Injectable()
 export class QuotasService {
-  constructor(private readonly quotas: QuotasRepository) {}
+  private readonly refusals: Counter<'resource'>;
+
+  constructor(
+    private readonly quotas: QuotasRepository,
+    metrics: Metrics,
+  ) {
+    this.refusals = metrics.counter('morag_quota_refused_total', 'What was refused because the quota of its tenant left no room for it', ['resource']);
+  }
 
   /** @throws QuotaExceeded when one limit leaves no room; the caller's transaction then rolls back */
   take(tx: TenantTx, amounts: Amounts): Promise<void> {
@@ -42,7 +51,7 @@ export class QuotasService {
     const refused = verdicts.find(({ fits }) => !fits);
     if (!refused) return;
     const { used, reserved } = wanted.find(({ resource }) => resource === refused.resource)!;
-    throw new QuotaExceeded({ resource: refused.resource, limit: refused.limit ?? 0, used: refused.taken, requested: used + reserved });
+    throw this.refusal({ resource: refused.resource, limit: refused.limit ?? 0, used: refused.taken, requested: used + reserved });
   }
 
   /**
@@ -53,7 +62,12 @@ export class QuotasService {
     for (const { resource, hardLimit, used, reserved } of await this.quotas.list(tx, tx.tenantId)) {
       const requested = amounts[resource] ?? 0;
       if (hardLimit === null || requested <= 0 || used + reserved + requested <= hardLimit) continue;
-      throw new QuotaExceeded({ resource, limit: hardLimit, used: used + reserved, requested });
+      throw this.refusal({ resource, limit: hardLimit, used: used + reserved, requested });
     }
+  }
+
+  private refusal(refused: ConstructorParameters<typeof QuotaExceeded>[0]): QuotaExceeded {
+    this.refusals.inc({ resource: refused.resource });
+    return new QuotaExceeded(refused);
   }
 }

@@ -6,7 +6,7 @@ const QUERY: VectorQuery = { tenantId: 't', mode: 'keyword', text: 'x', limit: 1
 const never = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
 function collectionOf(store: Partial<VectorStore>): Collection {
-  return new Collection({ ping: () => Promise.resolve({ latencyMs: 1 }), ...store } as VectorStore, 'c', { dimensions: 3 }, 20);
+  return new Collection({ ping: () => Promise.resolve({ latencyMs: 1 }), ...store } as VectorStore, 'c', { dimensions: 3 }, (_, work) => work(), 20);
 }
 
 describe('Collection', () => {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Collection } from './collection.js';
 import type { DatabaseEntity } from '../database.entity.js';
+import { VectorStoreMetrics } from './vector-store.metrics.js';
 import { VectorStores } from './vector-stores.service.js';
 
 /** Where a collection is. */
@@ -23,15 +24,19 @@ export function physicalName(collectionName: string, generation: number): string
 /** Finds the collection of a database on its server. */
 @Injectable()
 export class Collections {
-  constructor(private readonly stores: VectorStores) {}
+  constructor(
+    private readonly stores: VectorStores,
+    private readonly metrics: VectorStoreMetrics,
+  ) {}
 
   async drop(place: CollectionPlace): Promise<void> {
-    await (await this.stores.of(place)).dropCollection(physicalName(place.collectionName, place.generation));
+    const store = await this.stores.of(place);
+    await this.metrics.time(place.serverType, 'drop', () => store.dropCollection(physicalName(place.collectionName, place.generation)));
   }
 
   /** @throws DatabaseServerNotFound, DatabaseServerInactive */
   async of(place: DatabasePlace): Promise<Collection> {
     const { collectionName, generation, dimensions, distance } = place;
-    return new Collection(await this.stores.of(place), physicalName(collectionName, generation), { dimensions, distance });
+    return new Collection(await this.stores.of(place), physicalName(collectionName, generation), { dimensions, distance }, (operation, work) => this.metrics.time(place.serverType, operation, work));
   }
 }
