@@ -79,7 +79,7 @@ export const VARIABLES = {
   MAX_UPLOAD_MB: withDefault(integer(1, 10240), '100', 'largest file accepted, in MiB'),
   DOCS_ENABLED: optional(flag, 'Swagger UI at /docs and the document at /openapi.json (unset: true, but false in production)'),
   METRICS_TOKEN: secret(text, 'what `/metrics` asks for as a bearer token (unset: open, but absent in production)'),
-  OTEL_EXPORTER_OTLP_ENDPOINT: optional(address('http:', 'https:'), 'collector of OpenTelemetry that gets traces, over OTLP as JSON (unset: none are made); the other `OTEL_EXPORTER_OTLP_*`, `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` hold as the standard has them'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: optional(address('http:', 'https:'), 'collector of OpenTelemetry that gets traces, over OTLP as JSON (unset: none are made); which other `OTEL_*` count is in docs/observability.md'),
   OTEL_TRACES_SAMPLER_ARG: withDefault(z.string().transform(Number).pipe(z.number('must be a number').min(0, 'must be at least 0').max(1, 'must be at most 1')).describe('0–1'), '1', 'share of the traces that is exported, chosen by their ids'),
   LOG_LEVEL: withDefault(oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info', 'least important message that is logged'),
 };
