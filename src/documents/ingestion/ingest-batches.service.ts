@@ -53,7 +53,7 @@ export class IngestBatches {
     const rejected: BatchRejectionDto[] = [];
     const take = async (item: BatchItemDto, index: number): Promise<void> => {
       try {
-        const { task_id, document_id } = await asPart(String(index), () => this.take(principal, settings, options, item, until));
+        const { task_id, document_id } = await asPart(`item ${index}`, () => this.take(principal, settings, options, item, until));
         tasks.push({ index, task_id, document_id });
       } catch (error) {
         rejected.push({ index, problem: problemOf(error) });
