@@ -63,7 +63,7 @@ describe('row level security', () => {
   async function settle(): Promise<Tenant> {
     const tenant = await createTenant(server.anonymous);
     await createKey(tenant.client, ['read']);
-    const batch = await tenant.client.post('/api/v1/ingest/batch', { items: [{ title: 'A page', content: `Words of ${tenant.tenantId}.` }] }, { 'idempotency-key': 'settled' });
+    const batch = await tenant.client.post('/api/v1/ingest/batch', { items: [{ title: 'A page', content: `Words of ${tenant.tenantId}.` }] }, { 'idempotency-key': tenant.tenantId });
     expect(await waitForTask(tenant.client, batch.body.tasks[0].task_id)).toMatchObject({ status: 'completed' });
     // The database that everybody starts with is a tenth of what is allowed.
     await server.database.query(`UPDATE tenant_quotas SET warning_threshold = 1 WHERE tenant_id = $1 AND resource = 'databases'`, [tenant.tenantId]);

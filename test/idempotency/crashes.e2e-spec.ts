@@ -46,7 +46,7 @@ describe('a request whose process is killed', () => {
     // Nobody works on the jobs, so what is there is what was accepted.
     server = await TestApp.start({ ROLE: 'api' });
     proxy = await DatabaseProxy.before(server.database.url);
-    const victim = await server.processBeside({ DATABASE_URL: proxy.url });
+    const victim = await server.processBeside({ DATABASE_URL: proxy.url, DATABASE_POOL: '20' });
     // All of them stand at their points when the one process is killed: it takes seconds to start one.
     const struck = Object.entries(STRUCK).map(async ([name, { send, where, kept }]) => {
       const tenant = { ...(await createTenant(server.anonymous)), key: randomUUID() };

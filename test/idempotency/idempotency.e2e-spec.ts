@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
+import { PassThrough } from 'node:stream';
 import { IdempotencyRetention } from '../../src/tenancy/idempotency-retention.js';
 import type { Answer, ApiClient } from '../support/api-client.js';
 import { blobsOf } from '../support/disk.js';
-import { administrator, createKey, createTenant, type Tenant } from '../support/factories.js';
+import { administrator, createKey, createTenant, eventually, type Tenant } from '../support/factories.js';
 import { setLimits, usedBy } from '../support/quotas.js';
-import { ServerProcess } from '../support/server-process.js';
+import { answerTo, multipart, sendStream } from '../support/raw-http.js';
+import type { ServerProcess } from '../support/server-process.js';
 import { TestApp } from '../support/test-app.js';
 import { WebServer } from '../support/web-server.js';
 
@@ -133,8 +135,8 @@ describe('a POST with an Idempotency-Key', () => {
       expect([again.status, again.body.document_id, isReplayed(again)]).toEqual([202, first.body.document_id, true]);
     });
 
-    it.each(['', '"', 'two words', 'k'.repeat(256)])('is refused when the key is malformed: %j', async (key) => {
-      const { status, body } = await post('/api/v1/ingest/text', text('Minutes'))(tenant.client, keyed(key));
+    it('is refused when the key is malformed, before anything is done', async () => {
+      const { status, body } = await post('/api/v1/ingest/text', text('Minutes'))(tenant.client, keyed('two words'));
       expect([status, body.code]).toEqual([400, 'malformed_idempotency_key']);
       expect(await rowsOf('documents')).toEqual([]);
     });
@@ -193,6 +195,39 @@ describe('a POST with an Idempotency-Key', () => {
       expect(await rowsOf('idempotency_keys')).toEqual([]);
       await setLimits(admin, tenant, { documents: 1 });
       expect((await post('/api/v1/ingest/text', text('Minutes'))(tenant.client, key)).status).toBe(202);
+    });
+
+    it('of which a part was undone leaves nothing to go on from', async () => {
+      const { body: away } = await createServer(tenant.client, {});
+      const key = keyed();
+      const create = post('/api/v1/databases', { name: 'contracts', server_id: away.id });
+      // The site is no Qdrant: the row was there, and went again.
+      for (const { status } of [await create(tenant.client, key), await create(tenant.client, key)]) expect(status).toBeGreaterThanOrEqual(400);
+      expect([(await rowsOf('databases')).length, await rowsOf('idempotency_keys'), (await usedBy(tenant.client))['databases']]).toEqual([1, [], 1]);
+    });
+
+    it('goes on where its client hung up', async () => {
+      const url = site.url('/slow');
+      site.pages['/slow'] = () => undefined;
+      const sendBatch = (signal: AbortSignal): Promise<Response> =>
+        fetch(`${server.url}/api/v1/ingest/batch`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${tenant.token}`, 'content-type': 'application/json', 'idempotency-key': 'batch' },
+          body: JSON.stringify({ items: [text('First'), { url }] }),
+          signal,
+        });
+      const patience = new AbortController();
+      const first = sendBatch(patience.signal);
+      await eventually(() => rowsOf('idempotency_parts'), (parts) => parts.length === 1);
+      patience.abort();
+      await expect(first).rejects.toThrow('aborted');
+      site.serve('/slow', '<h1>Page</h1><p>After all.</p>');
+      // The key is given back as soon as the server notices.
+      const again = await eventually(() => sendBatch(AbortSignal.timeout(10_000)), ({ status }) => status !== 409);
+      const { tasks, rejected } = (await again.json()) as { tasks: { document_id: string }[]; rejected: object[] };
+      expect([again.status, rejected, tasks.length]).toEqual([202, [], 2]);
+      expect((await rowsOf('documents')).map(({ id }) => id).toSorted()).toEqual(tasks.map(({ document_id }) => document_id).toSorted());
+      expect((await usedBy(tenant.client))['documents']).toBe(2);
     });
 
     it('gets its answer also when it has itself used up what there was, file or text', async () => {
@@ -260,17 +295,30 @@ describe('a POST with an Idempotency-Key', () => {
         expect(held).toHaveLength(1);
       });
 
-      it('a file is refused before it is sent', async () => {
-        const key = keyed();
-        await post('/api/v1/ingest/text', text('Minutes'))(tenant.client, key);
-        // As the row of an upload is that is still under way.
-        await server.database.query(
-          `UPDATE idempotency_keys SET route = 'POST /api/v1/ingest/file', fingerprint = NULL, status = NULL, body = NULL, lease_expires_at = now() + interval '1 minute' WHERE tenant_id = $1`,
-          [tenant.tenantId],
-        );
-        const { body, status } = await tenant.client.upload('A line.', 'line.txt', { headers: key });
-        expect([status, body.code]).toEqual([409, 'idempotency_key_in_flight']);
-        expect((await effects()) as { files: string[] }).toMatchObject({ files: [expect.stringContaining(tenant.tenantId)] });
+      it('a file is refused before it is received', async () => {
+        const boundary = 'between-parts';
+        const form = multipart(boundary, [{ headers: 'name="file"; filename="line.txt"', content: 'A line of a file.' }]);
+        const headers = { authorization: `Bearer ${tenant.token}`, 'content-type': `multipart/form-data; boundary=${boundary}`, 'content-length': String(form.length), ...keyed() };
+        const sending = new PassThrough();
+        sending.write(form.subarray(0, 20));
+        const first = sendStream(`${server.url}/api/v1/ingest/file`, headers, sending);
+        await eventually(() => rowsOf('idempotency_keys'), (rows) => rows.length === 1);
+        const head = Object.entries({ host: 'localhost', ...headers }).map(([name, value]) => `${name}: ${value}\r\n`).join('');
+        const early = await answerTo(other.url, `POST /api/v1/ingest/file HTTP/1.1\r\n${head}\r\n`);
+        expect([early.status, early.body.code]).toEqual([409, 'idempotency_key_in_flight']);
+        sending.end(form.subarray(20));
+        const { status, body } = await first;
+        expect([status, (await rowsOf('documents')).map(({ id }) => id)]).toEqual([202, [body.document_id]]);
+      });
+
+      it('holds its key for as long as it runs', async () => {
+        const first = send(tenant.client, keyed());
+        await asked(1);
+        const leaseOf = async (): Promise<Date> => (await rowsOf('idempotency_keys'))[0]!['lease_expires_at'];
+        const end = await leaseOf();
+        await eventually(leaseOf, (renewed) => renewed > end);
+        finish(0);
+        expect((await first).status).toBe(202);
       });
 
       it('one that came back from the dead has no effect beside the one that took its key over', async () => {
