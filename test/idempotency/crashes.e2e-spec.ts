@@ -46,11 +46,11 @@ describe('a request whose process is killed', () => {
     // Nobody works on the jobs, so what is there is what was accepted.
     server = await TestApp.start({ ROLE: 'api' });
     proxy = await DatabaseProxy.before(server.database.url);
+    for (const name of Object.keys(STRUCK)) tenants.set(name, { ...(await createTenant(server.anonymous)), key: randomUUID() });
     const victim = await server.processBeside({ DATABASE_URL: proxy.url, DATABASE_POOL: '20' });
     // All of them stand at their points when the one process is killed: it takes seconds to start one.
     const struck = Object.entries(STRUCK).map(async ([name, { send, where, kept }]) => {
-      const tenant = { ...(await createTenant(server.anonymous)), key: randomUUID() };
-      tenants.set(name, tenant);
+      const tenant = tenants.get(name)!;
       const point = proxy.stop(where, (request, transaction) => request.includes('COMMIT') && kept.test(transaction) && transaction.includes(tenant.key));
       const unanswered = send(victim.client.asUser(tenant.token), tenant.key).then(
         ({ status, body }) => Promise.reject(new Error(`${name} was answered: ${status} ${JSON.stringify(body)}`)),
@@ -59,12 +59,17 @@ describe('a request whose process is killed', () => {
       await Promise.race([point.reached, unanswered.then((error) => Promise.reject(error))]);
       return { point, unanswered };
     });
-    const standing = await Promise.all(struck).finally(() => victim.end('SIGKILL'));
+    let standing: Awaited<(typeof struck)[number]>[];
+    try {
+      standing = await Promise.all(struck);
+    } finally {
+      await victim.end('SIGKILL');
+    }
     for (const { point, unanswered } of standing) {
       point.release();
       await unanswered;
     }
-  });
+  }, 120_000);
   afterAll(async () => {
     await proxy.close();
     await server.stop();

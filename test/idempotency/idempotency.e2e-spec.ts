@@ -32,7 +32,7 @@ describe('a POST with an Idempotency-Key', () => {
     server = await TestApp.start(env);
     other = await server.processBeside(env);
     admin = await administrator(server);
-  });
+  }, 60_000);
   async function meetTenant(): Promise<void> {
     tenant = await createTenant(server.anonymous);
     await setLimits(admin, tenant, { api_calls_per_hour: null });
@@ -55,7 +55,8 @@ describe('a POST with an Idempotency-Key', () => {
     const queued = await server.database.query(`SELECT count(*)::int AS n FROM pgboss.job WHERE data ->> 'tenantId' = $1`, [tenant.tenantId]);
     const attempts = await server.database.query(`SELECT last_version FROM documents WHERE tenant_id = $1 ORDER BY id`, [tenant.tenantId]);
     const files = (await blobsOf(server)).filter((name) => name.includes(tenant.tenantId) || name.startsWith('incoming'));
-    return { counts, queued, attempts, files, quotas: (await rowsOf('tenant_quotas')).map(({ resource, used, reserved }) => [resource, used, reserved]).toSorted() };
+    const quotas = Object.fromEntries((await rowsOf('tenant_quotas')).map(({ resource, used, reserved }) => [resource, [used, reserved]]));
+    return { counts, queued, attempts, files, quotas };
   }
 
   async function failedDocument(): Promise<{ documentId: string; jobId: string }> {
@@ -226,7 +227,7 @@ describe('a POST with an Idempotency-Key', () => {
       const again = await eventually(() => sendBatch(AbortSignal.timeout(10_000)), ({ status }) => status !== 409);
       const { tasks, rejected } = (await again.json()) as { tasks: { document_id: string }[]; rejected: object[] };
       expect([again.status, rejected, tasks.length]).toEqual([202, [], 2]);
-      expect((await rowsOf('documents')).map(({ id }) => id).toSorted()).toEqual(tasks.map(({ document_id }) => document_id).toSorted());
+      expect(new Set((await rowsOf('documents')).map(({ id }) => id as string))).toEqual(new Set(tasks.map(({ document_id }) => document_id)));
       expect((await usedBy(tenant.client))['documents']).toBe(2);
     });
 
