@@ -66,8 +66,9 @@ export class Claim {
     if (!(await this.keys.answerPart(tx, this.holder, part, answer))) throw new IdempotencyKeyInFlight();
   }
 
-  forget(tx: TenantTx, part: string): Promise<void> {
-    return this.keys.forgetPart(tx, this.holder, part);
+  /** @throws IdempotencyKeyInFlight as above: what another has gone on from must not be undone */
+  async forget(tx: TenantTx, part: string): Promise<void> {
+    if (!(await this.keys.forgetPart(tx, this.holder, part))) throw new IdempotencyKeyInFlight();
   }
 }
 
@@ -101,7 +102,7 @@ export async function asPart<T>(part: string, work: () => Promise<T>): Promise<T
   return (claim.done(part) as T | undefined) ?? held.run({ claim, part }, work);
 }
 
-/** In the transaction that undoes a part. */
+/** In the transaction that undoes a part. @throws IdempotencyKeyInFlight */
 export async function forgetPart(tx: TenantTx, part: string): Promise<void> {
   await held.getStore()?.claim.forget(tx, part);
 }

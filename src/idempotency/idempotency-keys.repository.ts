@@ -84,8 +84,13 @@ export class IdempotencyKeysRepository {
     return rows.length > 0;
   }
 
-  async forgetPart(tx: TenantTx, { route, key }: KeyPlace, part: string): Promise<void> {
-    await tx.manager.query(`DELETE FROM idempotency_parts WHERE ${OF_KEY} AND part = $4`, [tx.tenantId, route, key, part]);
+  /** False when the holder holds it no more. */
+  async forgetPart(tx: TenantTx, { route, key, token }: KeyHolder, part: string): Promise<boolean> {
+    const [, removed] = await tx.manager.query<[unknown[], number]>(
+      `WITH held AS (SELECT FROM idempotency_keys WHERE ${HELD} FOR SHARE) DELETE FROM idempotency_parts WHERE ${OF_KEY} AND part = $5 AND EXISTS (SELECT FROM held)`,
+      [tx.tenantId, route, key, token, part],
+    );
+    return removed > 0;
   }
 
   async renew(tx: TenantTx, { route, key, token }: KeyHolder): Promise<void> {

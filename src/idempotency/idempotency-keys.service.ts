@@ -1,4 +1,3 @@
-import { timingSafeEqual } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import { Transactions, type TenantTx } from '../persistence/transactions.js';
@@ -9,7 +8,7 @@ import { IdempotencyKeysRepository, type KeptAnswer, type KeyHolder, type KnownK
 
 const REMOVED_AT_ONCE = 1000;
 
-/** How a form's body looks before it was received. */
+/** A request as far as it was received: of a form the body is not there yet. */
 export type KeyedRequest = Omit<RequestFacts, 'body'> & { tenantId: string; key: string; body: { of: 'json'; value: unknown } | { of: 'form' } };
 
 /** Who has which Idempotency-Key, and what was answered under it. */
@@ -30,7 +29,7 @@ export class IdempotencyKeys {
     const request = { fingerprint, fingerprintOfForm: (form: object) => fingerprintOf({ ...facts, body: form }) };
     const found = await this.transactions.forTenant(tenantId, (tx) => this.reserve(tx, holder, fingerprint));
     if ('parts' in found) return new Claim(this.keys, holder, keeping, request, { parts: found.parts, answered: null });
-    if (fingerprint && found.fingerprint && !timingSafeEqual(fingerprint, found.fingerprint)) throw new IdempotencyKeyReused();
+    if (fingerprint && found.fingerprint && !fingerprint.equals(found.fingerprint)) throw new IdempotencyKeyReused();
     if (!found.answer || !found.fingerprint) throw new IdempotencyKeyInFlight();
     if (fingerprint) return found.answer;
     return new Claim(this.keys, holder, keeping, request, { parts: new Map(), answered: { fingerprint: found.fingerprint, answer: found.answer } });

@@ -2,6 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { PassThrough } from 'node:stream';
+import { asPart, forgetPart, keepAnswer, underClaim, type Claim } from '../../src/idempotency/claim.js';
+import { IdempotencyKeys } from '../../src/idempotency/idempotency-keys.service.js';
+import { Transactions, type TenantTx } from '../../src/persistence/transactions.js';
 import { IdempotencyRetention } from '../../src/tenancy/idempotency-retention.js';
 import type { Answer, ApiClient } from '../support/api-client.js';
 import { blobsOf } from '../support/disk.js';
@@ -281,6 +284,8 @@ describe('a POST with an Idempotency-Key', () => {
         asked = (times) => site.received(before + times);
       });
 
+      /** As the clock of the database would, of a process that stood still. */
+      const endLease = (): Promise<unknown> => server.database.query(`UPDATE idempotency_keys SET lease_expires_at = now() - interval '1 second' WHERE tenant_id = $1`, [tenant.tenantId]);
       const finish = (at: number): unknown => held[at]!.writeHead(200, { 'content-type': 'text/html' }).end(`<h1>Page</h1><p>As it is for caller ${at}.</p>`);
 
       it('is told to wait, and the answer comes later', async () => {
@@ -322,12 +327,50 @@ describe('a POST with an Idempotency-Key', () => {
         expect((await first).status).toBe(202);
       });
 
+      it('a batch that came back from the dead adds nothing to what the one made of it that took its key over', async () => {
+        const key = keyed();
+        site.pages['/batch'] = (_, response) => held.push(response);
+        const sendBatch = post('/api/v1/ingest/batch', { items: [text('First'), { url: site.url('/batch') }] });
+        const first = sendBatch(tenant.client, key);
+        await asked(1);
+        await eventually(() => rowsOf('idempotency_parts'), (parts) => parts.length === 1);
+        await endLease();
+        const second = sendBatch(other.client.asUser(tenant.token), key);
+        await asked(2);
+        finish(1);
+        const taken = await second;
+        finish(0);
+        const late = await first;
+        expect([taken.status, late.status, late.body.code]).toEqual([202, 409, 'idempotency_key_in_flight']);
+        expect(taken.body.tasks).toHaveLength(2);
+        expect((await rowsOf('documents')).map(({ id }) => id)).toEqual(expect.arrayContaining(taken.body.tasks.map(({ document_id }: { document_id: string }) => document_id)));
+        expect([(await rowsOf('documents')).length, (await rowsOf('ingest_batches')).length, (await usedBy(tenant.client))['documents']]).toEqual([2, 1, 2]);
+      });
+
+      it('one that lost its key can neither keep an answer nor undo what another goes on from', async () => {
+        const [keys, transactions] = [server.app.get(IdempotencyKeys, { strict: false }), server.app.get(Transactions, { strict: false })];
+        const request = { tenantId: tenant.tenantId, key: 'k', method: 'POST', route: '/things', params: {}, query: {}, databaseIds: null, body: { of: 'json', value: {} } } as const;
+        const claim = async (): Promise<Claim> => (await keys.claim(request, { status: 201, secrets: [] })) as Claim;
+        const inside = <T>(one: Claim, work: (tx: TenantTx) => Promise<T>): Promise<T> => underClaim(one, () => transactions.forTenant(tenant.tenantId, work));
+        const first = await claim();
+        await underClaim(first, () => asPart('row', () => transactions.forTenant(tenant.tenantId, (tx) => keepAnswer(tx, { id: 1 }))));
+        await endLease();
+        const second = await claim();
+        const lost = expect.objectContaining({ code: 'idempotency_key_in_flight' });
+        await expect(inside(first, (tx) => forgetPart(tx, 'row'))).rejects.toEqual(lost);
+        await expect(inside(first, (tx) => keepAnswer(tx, { id: 2 }))).rejects.toEqual(lost);
+        await expect(underClaim(first, () => asPart('collection', () => transactions.forTenant(tenant.tenantId, (tx) => keepAnswer(tx, {}))))).rejects.toEqual(lost);
+        await keys.release(tenant.tenantId, first.holder);
+        expect(await underClaim(second, () => asPart('row', () => Promise.reject(new Error('done twice'))))).toEqual({ id: 1 });
+        await inside(second, (tx) => keepAnswer(tx, { id: 1 }));
+        expect(await keys.claim(request, { status: 200, secrets: [] })).toEqual({ status: 201, body: { id: 1 } });
+      });
+
       it('one that came back from the dead has no effect beside the one that took its key over', async () => {
         const key = keyed();
         const first = send(tenant.client, key);
         await asked(1);
-        // As the clock of the database would, of a process that stood still.
-        await server.database.query(`UPDATE idempotency_keys SET lease_expires_at = now() - interval '1 second' WHERE tenant_id = $1`, [tenant.tenantId]);
+        await endLease();
         const second = send(other.client.asUser(tenant.token), key);
         await asked(2);
         finish(1);

@@ -73,6 +73,7 @@ export class DocumentLife {
       try {
         await this.transactions.forTenant(tenantId, async (tx) => {
           await this.removeIn(tx, find);
+          // For a batch, which was done with this one then.
           await keepAnswer(tx, {});
         });
         return;
