@@ -10,12 +10,13 @@ const FLOOR = {
   persistence: 0.2,
   // Below its users of floor 1: an embedding endpoint is called through it too.
   outbound: 0.2,
+  // So is this: jobs are tried again with it, too.
+  idempotency: 0.3,
 
   events: 1,
   audit: 1,
   jobs: 1,
   'rate-limits': 1,
-  idempotency: 1,
   embeddings: 1,
 
   tenancy: 2,

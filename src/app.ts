@@ -42,7 +42,7 @@ async function registerPlugins(app: NestFastifyApplication, config: Config): Pro
     // One byte more than allowed tells a file that is too large from one that just fits.
     limits: { fileSize: config.maxUploadBytes + 1, files: 1, fields: 20, parts: 21, fieldNameSize: 100, fieldSize: 256 * 1024, headerPairs: 50 },
   });
-  if (config.env.CORS_ORIGINS.length > 0) app.enableCors({ origin: config.env.CORS_ORIGINS, credentials: false, exposedHeaders: ['X-Request-Id', 'Retry-After', 'RateLimit', 'RateLimit-Policy', 'WWW-Authenticate'] });
+  if (config.env.CORS_ORIGINS.length > 0) app.enableCors({ origin: config.env.CORS_ORIGINS, credentials: false, exposedHeaders: ['X-Request-Id', 'Retry-After', 'RateLimit', 'RateLimit-Policy', 'WWW-Authenticate', 'Idempotency-Replayed'] });
 }
 
 /** What proxies write into their logs for a client that hung up before it had the whole answer. */

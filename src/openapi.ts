@@ -3,6 +3,7 @@ import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swag
 import { ClosedByDefault } from './auth/closed-by-default.js';
 import { ProblemDto } from './common/problem.dto.js';
 import { VERSION } from './common/version.js';
+import { IDEMPOTENCY_KEY } from './idempotency/idempotent.js';
 
 type Operation = Record<string, unknown> & { summary?: string; responses: Record<string, unknown>; security?: Record<string, string[]>[] };
 type JsonObject = Record<string, unknown>;
@@ -73,6 +74,13 @@ function describeSuccess(operation: Operation): void {
   }
   // Swagger UI shows it as it is.
   operation.summary = operation.summary?.replaceAll('`', '');
+}
+
+/** An answer that was kept says so. */
+function describeReplays(operation: Operation): void {
+  if (!((operation['parameters'] ?? []) as Parameter[]).some(({ name }) => name === IDEMPOTENCY_KEY)) return;
+  const header = { 'Idempotency-Replayed': { description: '`true` when this is the answer to an earlier request with the same Idempotency-Key.', schema: { type: 'string', enum: ['true'] } } };
+  for (const [code, answer] of Object.entries(operation.responses)) if (code in SUCCESSES) Object.assign(answer as object, { headers: header });
 }
 
 function describeErrors(path: string, method: string, access: string, operation: Operation): void {
@@ -176,6 +184,7 @@ export function createOpenApiDocument(app: NestFastifyApplication): OpenAPIObjec
       const operation = item[method] as unknown as Operation | undefined;
       if (!operation) continue;
       describeSuccess(operation);
+      describeReplays(operation);
       const access = accesses.get(`${method} ${path}`) ?? '';
       describeErrors(path, method, access, operation);
       operation.security = securityOf(access);

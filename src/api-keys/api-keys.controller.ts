@@ -2,6 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Patch, Post, Put, Query } from
 import { ApiTags } from '@nestjs/swagger';
 import { CurrentPrincipal, OpenToPeopleAlways, RequirePermission, type Principal } from '../common/principal.js';
 import { UuidParam } from '../common/validation.js';
+import { Idempotent } from '../idempotency/idempotent.js';
 import { ApiKeyUsageService } from './api-key-usage.service.js';
 import { ApiKeysService } from './api-keys.service.js';
 import { ApiKeyUsageQueryDto, ApiKeyUsageStatsDto } from './dto/api-key-usage.dto.js';
@@ -21,6 +22,7 @@ export class ApiKeysController {
 
   /** Mints a key. `secret_key` is shown in this answer only. */
   @Post()
+  @Idempotent({ secrets: ['secret_key'] })
   create(@CurrentPrincipal() principal: Principal, @Body() dto: CreateApiKeyDto): Promise<CreatedApiKeyDto> {
     return this.apiKeys.create(principal, dto);
   }
@@ -67,6 +69,7 @@ export class ApiKeysController {
 
   /** Replaces the secret: a new key inherits everything, the old one works until the grace ends. `secret_key` is shown in this answer only. */
   @Post(':id/rotate')
+  @Idempotent({ secrets: ['secret_key'] })
   rotate(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: RotateApiKeyDto): Promise<CreatedApiKeyDto> {
     return this.apiKeys.rotate(principal, id, dto);
   }

@@ -4,6 +4,7 @@ import { Cursors, pageOf } from '../common/pagination.js';
 import type { Permission, Principal } from '../common/principal.js';
 import type { AppError } from '../common/errors.js';
 import { TenantChanges } from '../events/tenant-changes.js';
+import { keepAnswer } from '../idempotency/claim.js';
 import { violates } from '../persistence/postgres-errors.js';
 import { Transactions, type TenantTx } from '../persistence/transactions.js';
 import { QuotasService } from '../tenancy/quotas.service.js';
@@ -47,10 +48,10 @@ export class ApiKeysService {
     private readonly cursors: Cursors,
   ) {}
 
-  async create(principal: Principal, dto: CreateApiKeyDto): Promise<CreatedApiKeyDto> {
+  create(principal: Principal, dto: CreateApiKeyDto): Promise<CreatedApiKeyDto> {
     const minted = mintKey(dto.environment);
     const id = uuidv7();
-    const key = await this.transactions.forTenant(principal.tenantId, async (tx) => {
+    return this.transactions.forTenant(principal.tenantId, async (tx) => {
       const { maker } = await this.lock(tx, principal);
       const rights = withinRightsOf(principal, maker, {
         permissions: dto.permissions,
@@ -76,9 +77,8 @@ export class ApiKeysService {
         }),
       );
       await this.quotas.take(tx, { api_keys: 1 });
-      return this.read(tx, id);
+      return keepAnswer(tx, { api_key: await this.read(tx, id), secret_key: minted.secret });
     });
-    return { api_key: key, secret_key: minted.secret };
   }
 
   async list(principal: Principal, query: ListApiKeysQueryDto): Promise<ApiKeyListDto> {
@@ -140,7 +140,7 @@ export class ApiKeysService {
       const minted = mintKey(key.environment);
       if (!(await this.apiKeys.supersede(tx, id, successorId, grace_seconds))) throw ended(key);
       await this.apiKeys.insert(tx, { ...successorOf(key), id: successorId, keyHash: minted.hash, keyPrefix: minted.prefix });
-      return { api_key: await this.read(tx, successorId), secret_key: minted.secret };
+      return keepAnswer(tx, { api_key: await this.read(tx, successorId), secret_key: minted.secret });
     });
   }
 

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../common/principal.js';
+import { asPart, forgetPart, keepAnswer } from '../idempotency/claim.js';
 import { Transactions, type TenantTx } from '../persistence/transactions.js';
 import { DatabaseCollections } from './collections/database-collections.service.js';
 import type { DatabaseEntity } from './database.entity.js';
@@ -10,6 +11,9 @@ import { BoundToDatabases, DatabaseNotFound } from './databases.errors.js';
 import { DatabasesRepository } from './databases.repository.js';
 import type { CreateDatabaseDto, DatabaseDto } from './dto/database.dto.js';
 import { IndexSettingsChoice } from './index-settings.service.js';
+
+/** The first of the two things that make a database. */
+const ROW = 'row';
 
 /** How a database begins, with its collection on its server. */
 @Injectable()
@@ -30,24 +34,34 @@ export class DatabaseCreation {
   async create(principal: Principal, dto: CreateDatabaseDto): Promise<DatabaseDto> {
     if (principal.databaseIds !== null) throw new BoundToDatabases();
     const { tenantId } = principal;
-    const id = uuidv7();
-    const server = await this.transactions.forTenant(tenantId, (tx) => this.rows.serverFor(tx, dto.server_id));
-    const settings = await this.choice.choose(id, { tenantId, serverId: server.id, serverType: server.type }, dto, null);
-    const database = await this.transactions.forTenant(tenantId, async (tx) => {
-      const chunking = { chunkSize: dto.chunk_size ?? null, chunkOverlap: dto.chunk_overlap ?? null, chunkingStrategy: dto.chunking_strategy ?? null };
-      this.rows.requireChunking(chunking);
-      await this.rows.insert(tx, principal.userId, id, server, { ...settings, ...chunking, name: dto.name, description: dto.description ?? null });
-      return this.find(tx, id);
-    });
+    // A retry after a crash goes on from the row that is there.
+    const { id } = await asPart(ROW, () => this.insert(principal, dto));
+    const database = await this.transactions.forTenant(tenantId, (tx) => this.find(tx, id));
     try {
       await this.collections.ensure(database);
     } catch (error) {
-      await this.transactions.forTenant(principal.tenantId, (tx) => this.rows.remove(tx, database));
+      await this.transactions.forTenant(tenantId, async (tx) => {
+        await this.rows.remove(tx, database);
+        await forgetPart(tx, ROW);
+      });
       throw error;
     }
     // The row may have gone meanwhile, with its whole tenant even, and whoever removed it found no collection yet.
     if (await this.collections.dropUnlessUsed(database)) throw new DatabaseNotFound();
-    return this.overviews.get(principal, id);
+    return this.transactions.forTenant(tenantId, async (tx) => keepAnswer(tx, await this.overviews.find(tx, id)));
+  }
+
+  private async insert(principal: Principal, dto: CreateDatabaseDto): Promise<{ id: string }> {
+    const { tenantId, userId } = principal;
+    const id = uuidv7();
+    const server = await this.transactions.forTenant(tenantId, (tx) => this.rows.serverFor(tx, dto.server_id));
+    const settings = await this.choice.choose(id, { tenantId, serverId: server.id, serverType: server.type }, dto, null);
+    return this.transactions.forTenant(tenantId, async (tx) => {
+      const chunking = { chunkSize: dto.chunk_size ?? null, chunkOverlap: dto.chunk_overlap ?? null, chunkingStrategy: dto.chunking_strategy ?? null };
+      this.rows.requireChunking(chunking);
+      await this.rows.insert(tx, userId, id, server, { ...settings, ...chunking, name: dto.name, description: dto.description ?? null });
+      return keepAnswer(tx, { id });
+    });
   }
 
   private async find(tx: TenantTx, id: string): Promise<DatabaseEntity> {

@@ -3,6 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import { PageQueryDto } from '../common/pagination.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../common/principal.js';
 import { UuidParam } from '../common/validation.js';
+import { Idempotent } from '../idempotency/idempotent.js';
 import { DatabaseAdministration } from './database-administration.service.js';
 import { DatabaseCreation } from './database-creation.service.js';
 import { DatabaseOverviews } from './database-overviews.service.js';
@@ -22,6 +23,7 @@ export class DatabasesController {
 
   /** Creates a database and its collection, on the built-in vector database unless another server is named. A failure there leaves nothing. */
   @Post('databases')
+  @Idempotent()
   @RequirePermission('write')
   create(@CurrentPrincipal() principal: Principal, @Body() dto: CreateDatabaseDto): Promise<DatabaseDto> {
     return this.creation.create(principal, dto);
@@ -64,6 +66,7 @@ export class DatabasesController {
    * and written as before until the new collection is whole; then they are swapped at once. It goes on after a crash; the answer says what it does.
    */
   @Post('databases/:id/reindex')
+  @Idempotent()
   @HttpCode(202)
   @RequirePermission('write')
   reindex(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: CreateReindexDto): Promise<ReindexDto> {

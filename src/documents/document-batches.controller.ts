@@ -3,6 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../common/principal.js';
 import { problemOf } from '../common/problem-details.filter.js';
+import { Idempotent } from '../idempotency/idempotent.js';
 import { DocumentBatches } from './document-batches.service.js';
 import { DocumentBatchDto, DocumentBatchResultDto } from './dto/document-batch.dto.js';
 
@@ -13,6 +14,7 @@ export class DocumentBatchesController {
 
   /** Does the same to up to 1,000 documents, each by itself: what cannot be done to one of them is told in `failed` and keeps none of the others. */
   @Post()
+  @Idempotent()
   @HttpCode(200)
   @RequirePermission('write')
   run(@CurrentPrincipal() principal: Principal, @Body() dto: DocumentBatchDto, @Req() request: FastifyRequest): Promise<DocumentBatchResultDto> {

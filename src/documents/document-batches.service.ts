@@ -2,6 +2,8 @@ import { Injectable } from '@nestjs/common';
 import pLimit from 'p-limit';
 import type { Principal } from '../common/principal.js';
 import type { ProblemDto } from '../common/problem.dto.js';
+import { asPart, keepAnswer } from '../idempotency/claim.js';
+import { Transactions } from '../persistence/transactions.js';
 import type { DocumentBatchDto, DocumentBatchResultDto, DoneDto, NotDoneDto } from './dto/document-batch.dto.js';
 import { DocumentLife } from './versions/document-life.service.js';
 
@@ -11,7 +13,10 @@ const AT_ONCE = 2;
 /** Does the same to many documents, each as if it were the only one. */
 @Injectable()
 export class DocumentBatches {
-  constructor(private readonly life: DocumentLife) {}
+  constructor(
+    private readonly transactions: Transactions,
+    private readonly life: DocumentLife,
+  ) {}
 
   /** @param problemOf what an error would be on the wire */
   async run(principal: Principal, { document_ids: ids, operation }: DocumentBatchDto, problemOf: (error: unknown) => ProblemDto): Promise<DocumentBatchResultDto> {
@@ -26,13 +31,13 @@ export class DocumentBatches {
       }
     };
     await Promise.all(ids.map((id) => turns(() => work(id))));
-    return { operation, succeeded, failed };
+    return this.transactions.forTenant(principal.tenantId, (tx) => keepAnswer(tx, { operation, succeeded, failed }));
   }
 
   private async operate(principal: Principal, id: string, operation: DocumentBatchDto['operation']): Promise<string | null> {
-    if (operation === 'reprocess') return (await this.life.reprocess(principal, id, {})).task_id;
-    if (operation === 'delete') await this.life.remove(principal, id);
-    else await this.life[operation](principal, id);
+    // What was done before a crash is told once more, and not tried again.
+    if (operation === 'reprocess') return (await asPart(id, () => this.life.reprocess(principal, id, {}))).task_id;
+    await asPart(id, (): Promise<unknown> => (operation === 'delete' ? this.life.remove(principal, id) : this.life[operation](principal, id)));
     return null;
   }
 }

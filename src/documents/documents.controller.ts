@@ -4,6 +4,7 @@ import { UntilHungUp } from '../common/hanging-up.js';
 import { CountedPageQueryDto } from '../common/pagination.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../common/principal.js';
 import { UuidParam } from '../common/validation.js';
+import { Idempotent } from '../idempotency/idempotent.js';
 import { TenantConfigurationService } from '../tenancy/tenant-configuration.service.js';
 import { DocumentsService } from './documents.service.js';
 import { ChunkListDto, DocumentDto, DocumentListDto, DocumentStatsDto, DocumentStatsQueryDto, ListDocumentsQueryDto, UpdateDocumentDto } from './dto/document.dto.js';
@@ -68,6 +69,7 @@ export class DocumentsController {
 
   /** Reads a document's file anew, as its next version. The one before is served until that is whole; one that failed is charged anew. */
   @Post(':id/reprocess')
+  @Idempotent()
   @HttpCode(202)
   @RequirePermission('write')
   reprocess(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: ReprocessDto): Promise<AcceptedDto> {
@@ -76,6 +78,7 @@ export class DocumentsController {
 
   /** Fetches a document's `source_url` again while you wait. What it has become is the next version, unless it is still the same. */
   @Post(':id/refresh')
+  @Idempotent()
   @HttpCode(200)
   @RequirePermission('write')
   async refresh(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @UntilHungUp() signal: AbortSignal): Promise<RefreshedDto> {

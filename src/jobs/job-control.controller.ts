@@ -2,6 +2,7 @@ import { Controller, Delete, HttpCode, Post } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../common/principal.js';
 import { UuidParam } from '../common/validation.js';
+import { Idempotent } from '../idempotency/idempotent.js';
 import { CancelledTaskDto } from './dto/cancelled-task.dto.js';
 import { JobDto } from './dto/job.dto.js';
 import { JobControl } from './job-control.service.js';
@@ -31,6 +32,7 @@ export class JobControlController {
    * now or its content was sent again, and 409 `illegal_transition` for a job that has not ended or has finished.
    */
   @Post('jobs/:id/retry')
+  @Idempotent()
   @HttpCode(202)
   retry(@CurrentPrincipal() principal: Principal, @UuidParam() id: string): Promise<JobDto> {
     return this.control.retry(principal, id);

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '../common/principal.js';
+import { keepAnswer } from '../idempotency/claim.js';
 import { Transactions, type TenantTx } from '../persistence/transactions.js';
 import { JobDto } from './dto/job.dto.js';
 import { CancelledTaskDto } from './dto/cancelled-task.dto.js';
@@ -28,28 +29,32 @@ export class JobControl {
   ) {}
 
   /** Over at once, with all it held given back; its worker notices within a second, and can write nothing before that either. */
-  async cancel(principal: Principal, id: string): Promise<JobDto> {
-    return JobDto.from(await this.change(principal, id, (tx, handler) => this.cancelWith(tx, id, handler)));
+  cancel(principal: Principal, id: string): Promise<JobDto> {
+    return this.change(principal, id, (tx, handler) => this.cancelWith(tx, id, handler), (cancelled) => JobDto.from(cancelled));
   }
 
-  async cancelTask(principal: Principal, id: string): Promise<CancelledTaskDto> {
-    const { job } = await this.change(principal, id, (tx, handler) => this.cancelWith(tx, id, handler));
-    return { task_id: job.id, status: 'cancelled', message: job.summary };
+  cancelTask(principal: Principal, id: string): Promise<CancelledTaskDto> {
+    return this.change(principal, id, (tx, handler) => this.cancelWith(tx, id, handler), ({ job }) => ({ task_id: job.id, status: 'cancelled', message: job.summary }));
   }
 
   /** From the start, with fresh attempts; the number of the attempt goes on rising, since it is what fences off those before. */
-  async retry(principal: Principal, id: string): Promise<JobDto> {
-    return JobDto.from(await this.change(principal, id, (tx, handler, job) => this.retryWith(tx, job, handler)));
+  retry(principal: Principal, id: string): Promise<JobDto> {
+    return this.change(principal, id, (tx, handler, job) => this.retryWith(tx, job, handler), (retried) => JobDto.from(retried));
   }
 
-  private change(principal: Principal, id: string, work: (tx: TenantTx, handler: JobHandler, job: JobEntity) => Promise<void>): Promise<JobWithDocument> {
+  private change<Answer extends object>(
+    principal: Principal,
+    id: string,
+    work: (tx: TenantTx, handler: JobHandler, job: JobEntity) => Promise<void>,
+    answerOf: (changed: JobWithDocument) => Answer,
+  ): Promise<Answer> {
     return this.transactions.forTenant(principal.tenantId, async (tx) => {
       const found = await this.jobs.findById(tx, id, principal.databaseIds);
       if (!found) throw new JobNotFound();
       const handler = this.registry.handlerOf(found.job.type);
       if (!handler) throw new JobTypeUnknown(found.job.type);
       await work(tx, handler, found.job);
-      return (await this.jobs.findById(tx, id, principal.databaseIds))!;
+      return keepAnswer(tx, answerOf((await this.jobs.findById(tx, id, principal.databaseIds))!));
     });
   }
 

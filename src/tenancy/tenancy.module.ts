@@ -1,10 +1,12 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Outbox } from '../events/outbox.js';
+import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { JobRegistry } from '../jobs/job-registry.js';
 import { CallCrossings } from './call-crossings.js';
 import { CallQuotasRepository } from './call-quotas.repository.js';
 import { EventRetention } from './event-retention.js';
+import { IdempotencyRetention } from './idempotency-retention.js';
 import { InstallationTotalsRepository } from './installation-totals.repository.js';
 import { InstallationTotals } from './installation-totals.service.js';
 import { QuotaCounts } from './quota-counts.js';
@@ -37,11 +39,11 @@ import { UsageRepository } from './usage.repository.js';
 import { UsageService } from './usage.service.js';
 
 @Module({
-  imports: [TypeOrmModule.forFeature([TenantEntity, QuotaEntity])],
+  imports: [TypeOrmModule.forFeature([TenantEntity, QuotaEntity]), IdempotencyModule],
   controllers: [TenantsController, TenantUsageController],
   providers: [
     TenantsRepository, TenantsService, TenantConfigurationRepository, TenantConfigurationService, TenantAdministration, TenantUpdates, TenantRemoval, QuotasRepository, QuotasService,
-    CallQuotasRepository, CallCrossings, QuotaCrossings, EventRetention,
+    CallQuotasRepository, CallCrossings, QuotaCrossings, EventRetention, IdempotencyRetention,
     UsageRepository, UsageService, UsageReportsRepository, UsageReports, UsageRollUpRepository, UsageRollUp,
     QuotaHistoryRepository, TenantUsageService,
     QuotaCounts, QuotaReconciliationRepository, QuotaReconciliation, ReconciliationsRepository, Reconciliations, QuotaDriftMetric, InstallationTotalsRepository, InstallationTotals,

@@ -30,6 +30,7 @@ const INDEXES_ACROSS_TENANTS: Record<string, string> = {
   embedding_usage_hour: 'and so are hours in which something was embedded',
   quota_history_hours: 'for the same roll-up',
   quota_history_days: 'and the same pruning',
+  idempotency_keys_created: 'keys that are a day old are removed for all tenants, by the system alone; not unique, so it refuses nothing',
   events_dispatched: 'so are events that were dispatched long ago',
   documents_deleted: 'for the administrator: what waits to be removed, of all tenants; not unique, so it refuses nothing',
   job_events_ended: 'events that are old are removed for all tenants, by the system alone; not unique, so it refuses nothing',
@@ -62,7 +63,7 @@ describe('row level security', () => {
   async function settle(): Promise<Tenant> {
     const tenant = await createTenant(server.anonymous);
     await createKey(tenant.client, ['read']);
-    const batch = await tenant.client.post('/api/v1/ingest/batch', { items: [{ title: 'A page', content: `Words of ${tenant.tenantId}.` }] });
+    const batch = await tenant.client.post('/api/v1/ingest/batch', { items: [{ title: 'A page', content: `Words of ${tenant.tenantId}.` }] }, { 'idempotency-key': tenant.tenantId });
     expect(await waitForTask(tenant.client, batch.body.tasks[0].task_id)).toMatchObject({ status: 'completed' });
     // The database that everybody starts with is a tenth of what is allowed.
     await server.database.query(`UPDATE tenant_quotas SET warning_threshold = 1 WHERE tenant_id = $1 AND resource = 'databases'`, [tenant.tenantId]);

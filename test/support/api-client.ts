@@ -44,11 +44,11 @@ export class ApiClient {
   }
 
   /** Sends a file with further form fields. */
-  upload<Body = Json>(content: Uint8Array | string, name: string, options: { type?: string; fields?: Record<string, string> } = {}): Promise<Answer<Body>> {
+  upload<Body = Json>(content: Uint8Array | string, name: string, options: { type?: string; fields?: Record<string, string>; headers?: Record<string, string> } = {}): Promise<Answer<Body>> {
     const form = new FormData();
     for (const [field, value] of Object.entries(options.fields ?? {})) form.set(field, value);
     form.set('file', new File([content], name, { type: options.type ?? '' }));
-    return this.send('POST', '/api/v1/ingest/file', form);
+    return this.send('POST', '/api/v1/ingest/file', form, options.headers);
   }
 
   /** Anything at all: FormData and strings go as they are, everything else as JSON. */

@@ -63,8 +63,8 @@ export class ApiKeyDto {
 
 export class CreatedApiKeyDto {
   api_key: ApiKeyDto;
-  /** The key itself. Shown here and never again: we store only its hash. */
-  secret_key: string;
+  /** The key itself. Shown here and never again: we store only its hash. An answer that is repeated for an Idempotency-Key lacks it. */
+  secret_key?: string;
 }
 
 export class ApiKeyListDto extends PageInfoDto {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../../common/principal.js';
+import { keepAnswer } from '../../idempotency/claim.js';
 import { violates } from '../../persistence/postgres-errors.js';
 import { Transactions, type TenantTx } from '../../persistence/transactions.js';
 import { CollectionRemoval } from '../collections/collection-removal.handler.js';
@@ -54,7 +55,7 @@ export class Reindexes {
         await this.reindexes.insert(tx, { ...settings, id, databaseId, userId, generation, documentsTotal });
         await this.databases.update(tx, databaseId, { lastGeneration: generation });
         await this.contents.get().scheduleReindex(tx, id);
-        return ReindexDto.from(this.require(await this.reindexes.findById(tx, id)));
+        return keepAnswer(tx, ReindexDto.from(this.require(await this.reindexes.findById(tx, id))));
       });
     } catch (error) {
       throw violates(error, 'reindexes_running') ? new ReindexRunning() : error;

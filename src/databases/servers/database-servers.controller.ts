@@ -3,6 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import { PageQueryDto } from '../../common/pagination.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../common/principal.js';
 import { UuidParam } from '../../common/validation.js';
+import { Idempotent } from '../../idempotency/idempotent.js';
 import { DatabaseServersService } from './database-servers.service.js';
 import { CreateDatabaseServerDto, DatabaseServerDto, DatabaseServerListDto, ServerTestDto, TestDatabaseServerDto, UpdateDatabaseServerDto } from '../dto/database-server.dto.js';
 import { ServerTests } from './server-tests.service.js';
@@ -17,6 +18,7 @@ export class DatabaseServersController {
 
   /** Registers a vector database server. It need not run yet. */
   @Post()
+  @Idempotent()
   @RequirePermission('write')
   create(@CurrentPrincipal() principal: Principal, @Body() dto: CreateDatabaseServerDto): Promise<DatabaseServerDto> {
     return this.servers.create(principal, dto);

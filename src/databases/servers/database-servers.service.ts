@@ -4,6 +4,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { Cursors, pageOf, type PageQueryDto } from '../../common/pagination.js';
 import type { Principal } from '../../common/principal.js';
 import { Sealer } from '../../common/sealer.js';
+import { keepAnswer } from '../../idempotency/claim.js';
 import { Outbound } from '../../outbound/outbound.js';
 import { violates } from '../../persistence/postgres-errors.js';
 import { Transactions, type TenantTx } from '../../persistence/transactions.js';
@@ -64,7 +65,7 @@ export class DatabaseServersService {
     return this.transactions.forTenant(principal.tenantId, async (tx) => {
       if ((await this.servers.lockNumber(tx)) >= MAX_SERVERS) throw new TooManyDatabaseServers(MAX_SERVERS);
       await refusingTakenName(name, () => this.servers.insert(tx, { id, name, isActive: is_active, ...settings, ...secrets }));
-      return DatabaseServerDto.from(await this.overview(tx, id));
+      return keepAnswer(tx, DatabaseServerDto.from(await this.overview(tx, id)));
     });
   }
 

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { ChunkingOptionsDto } from '../../common/chunking-options.dto.js';
 import type { Principal } from '../../common/principal.js';
 import { DatabaseNotFound } from '../../databases/databases.errors.js';
+import { keepAnswer } from '../../idempotency/claim.js';
 import type { JobPriority } from '../../jobs/job.entity.js';
 import { JobsService } from '../../jobs/jobs.service.js';
 import { violates } from '../../persistence/postgres-errors.js';
@@ -57,9 +58,12 @@ export class DocumentEntries {
    * @throws DatabaseNotFound, InvalidChunking, DocumentNotFound, DuplicateDocument, IllegalTransition, QuotaExceeded; DocumentChanged when another document is to
    * be replaced than the one the file was kept for. Nothing is entered then.
    */
-  async enter(principal: Principal, settings: IngestionSettings, request: EntryRequest, upload: Upload): Promise<void> {
+  async enter<Answer extends object>(principal: Principal, settings: IngestionSettings, request: EntryRequest, upload: Upload, answer: Answer): Promise<Answer> {
     try {
-      await this.transactions.forTenant(principal.tenantId, (tx) => this.enterIn(tx, principal, settings, request, upload));
+      return await this.transactions.forTenant(principal.tenantId, async (tx) => {
+        await this.enterIn(tx, principal, settings, request, upload);
+        return keepAnswer(tx, answer);
+      });
     } catch (error) {
       // The database was deleted while the file arrived.
       throw violates(error, 'documents_database') ? new DatabaseNotFound() : error;

@@ -6,6 +6,7 @@ import { AppError } from '../../common/errors.js';
 import type { Principal } from '../../common/principal.js';
 import { MalformedRequest, PayloadTooLarge, UnsupportedMediaType, ValidationFailed } from '../../common/request-errors.js';
 import { validationPipe } from '../../common/validation.js';
+import { identifyForm, isAnswered } from '../../idempotency/claim.js';
 import type { IngestionSettings } from '../../tenancy/tenant-configuration.service.js';
 import { IngestFileDto } from '../dto/ingest.dto.js';
 import type { StagedBlob } from '../storage/blob-store.js';
@@ -26,7 +27,9 @@ export class FileUpload {
 
   /** @throws UnsupportedMediaType, PayloadTooLarge, QuotaExceeded, MalformedRequest, ValidationFailed; nothing is left behind */
   async read(request: FastifyRequest, principal: Principal, settings: IngestionSettings): Promise<{ file: ReceivedFile; dto: IngestFileDto }> {
-    await this.intake.requireRoom(principal, this.leastBytesOf(request, settings));
+    const leastBytes = this.leastBytesOf(request, settings);
+    // What was taken in before may have filled the quota itself.
+    if (!isAnswered()) await this.intake.requireRoom(principal, leastBytes);
     return this.readForm(request, settings, (fields) => validationPipe.transform(fields, { type: 'body', metatype: IngestFileDto }) as Promise<IngestFileDto>);
   }
 
@@ -49,6 +52,8 @@ export class FileUpload {
     try {
       const fields = await this.readParts(request, settings, received);
       if (!received.file) throw new ValidationFailed([{ field: 'file', message: 'file is required' }]);
+      const { blob, declared } = received.file;
+      identifyForm({ fields, file: { sha256: blob.sha256, ...declared } });
       return { file: received.file, dto: await understand(fields) };
     } catch (error) {
       if (received.file) await this.intake.discard(received.file.blob);

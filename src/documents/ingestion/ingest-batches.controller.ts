@@ -5,6 +5,7 @@ import { UntilHungUp } from '../../common/hanging-up.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../common/principal.js';
 import { problemOf } from '../../common/problem-details.filter.js';
 import { UuidParam } from '../../common/validation.js';
+import { Idempotent } from '../../idempotency/idempotent.js';
 import { TenantConfigurationService } from '../../tenancy/tenant-configuration.service.js';
 import { BatchAcceptedDto, BatchDto, IngestBatchDto } from '../dto/batch.dto.js';
 import { IngestBatches } from './ingest-batches.service.js';
@@ -25,6 +26,7 @@ export class IngestBatchesController {
    * database and `chunk_overlap >= chunk_size` refuse the whole batch, of which nothing is kept then.
    */
   @Post()
+  @Idempotent()
   @HttpCode(202)
   @RequirePermission('ingest')
   async ingest(@CurrentPrincipal() principal: Principal, @Body() dto: IngestBatchDto, @Req() request: FastifyRequest, @UntilHungUp() signal: AbortSignal): Promise<BatchAcceptedDto> {

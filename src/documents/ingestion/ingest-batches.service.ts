@@ -5,6 +5,7 @@ import type { Principal } from '../../common/principal.js';
 import type { ProblemDto } from '../../common/problem.dto.js';
 import { DatabaseNotFound } from '../../databases/databases.errors.js';
 import { DatabasesService } from '../../databases/databases.service.js';
+import { asPart, keepAnswer } from '../../idempotency/claim.js';
 import { violates } from '../../persistence/postgres-errors.js';
 import { Transactions } from '../../persistence/transactions.js';
 import type { IngestionSettings } from '../../tenancy/tenant-configuration.service.js';
@@ -52,7 +53,7 @@ export class IngestBatches {
     const rejected: BatchRejectionDto[] = [];
     const take = async (item: BatchItemDto, index: number): Promise<void> => {
       try {
-        const { task_id, document_id } = await this.take(principal, settings, options, item, until);
+        const { task_id, document_id } = await asPart(`item ${index}`, () => this.take(principal, settings, options, item, until));
         tasks.push({ index, task_id, document_id });
       } catch (error) {
         rejected.push({ index, problem: problemOf(error) });
@@ -64,10 +65,8 @@ export class IngestBatches {
       clearTimeout(timer);
     }
     signal.throwIfAborted();
-    const id = uuidv7();
-    await this.record(principal, { id, databaseId: database.id, rejected: rejected.length, items: tasks.map(({ index, task_id }) => ({ index, jobId: task_id })) });
     const inOrder = (a: { index: number }, b: { index: number }): number => a.index - b.index;
-    return { batch_id: id, tasks: tasks.toSorted(inOrder), rejected: rejected.toSorted(inOrder) };
+    return this.record(principal, database.id, { batch_id: uuidv7(), tasks: tasks.toSorted(inOrder), rejected: rejected.toSorted(inOrder) });
   }
 
   async get(principal: Principal, id: string): Promise<BatchDto> {
@@ -88,9 +87,13 @@ export class IngestBatches {
   }
 
   /** At last, and in one transaction: what the answer names is there, and a batch that nobody was told of is not. */
-  private async record(principal: Principal, batch: { id: string; databaseId: string; rejected: number; items: { index: number; jobId: string }[] }): Promise<void> {
+  private async record({ tenantId, userId }: Principal, databaseId: string, answer: BatchAcceptedDto): Promise<BatchAcceptedDto> {
+    const items = answer.tasks.map(({ index, task_id }) => ({ index, jobId: task_id }));
     try {
-      await this.transactions.forTenant(principal.tenantId, (tx) => this.batches.insert(tx, { ...batch, userId: principal.userId }));
+      return await this.transactions.forTenant(tenantId, async (tx) => {
+        await this.batches.insert(tx, { id: answer.batch_id, userId, databaseId, rejected: answer.rejected.length, items });
+        return keepAnswer(tx, answer);
+      });
     } catch (error) {
       // The database was deleted meanwhile.
       throw violates(error, 'ingest_batches_database') ? new DatabaseNotFound() : error;

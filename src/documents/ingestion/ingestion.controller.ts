@@ -3,6 +3,7 @@ import { ApiBody, ApiConsumes, ApiTags } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { UntilHungUp } from '../../common/hanging-up.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../../common/principal.js';
+import { Idempotent } from '../../idempotency/idempotent.js';
 import { TenantConfigurationService } from '../../tenancy/tenant-configuration.service.js';
 import { AcceptedDto, IngestFileFormDto, IngestTextDto, IngestUrlDto } from '../dto/ingest.dto.js';
 import { FileUpload } from './file-upload.js';
@@ -22,6 +23,7 @@ export class IngestionController {
 
   /** Sends a file. 202 means that it is safe on disk and will be processed. */
   @Post('file')
+  @Idempotent({ isForm: true })
   @HttpCode(202)
   @ApiConsumes('multipart/form-data')
   @ApiBody({ type: IngestFileFormDto })
@@ -33,6 +35,7 @@ export class IngestionController {
 
   /** Sends a text. 202 means that it is safe on disk and will be processed. */
   @Post('text')
+  @Idempotent()
   @HttpCode(202)
   async ingestText(@CurrentPrincipal() principal: Principal, @Body() dto: IngestTextDto): Promise<AcceptedDto> {
     return this.intake.ingestText(principal, await this.configuration.forIngestion(principal), dto);
@@ -45,6 +48,7 @@ export class IngestionController {
    * whichever of them it is; one that answers something else than 2xx is `url_answered`, with its status in `url_status`.
    */
   @Post('url')
+  @Idempotent()
   @HttpCode(202)
   async ingestUrl(@CurrentPrincipal() principal: Principal, @Body() dto: IngestUrlDto, @UntilHungUp() signal: AbortSignal): Promise<AcceptedDto> {
     return this.urls.ingest(principal, await this.configuration.forIngestion(principal), dto, signal);

@@ -75,7 +75,18 @@ export class IntakeService {
    * The received file becomes a document or the next version of one, or is gone.
    * @throws FileRefused, FileTypeNotAllowed, InvalidChunking, DatabaseNotFound, DocumentNotFound, DuplicateDocument, IllegalTransition, DocumentChanged, QuotaExceeded
    */
-  async accept(principal: Principal, settings: IngestionSettings, file: ReceivedFile, dto: IngestFileDto | IngestTextDto, priority: JobPriority = 'normal'): Promise<AcceptedDto> {
+  accept(principal: Principal, settings: IngestionSettings, file: ReceivedFile, dto: IngestFileDto | IngestTextDto, priority: JobPriority = 'normal'): Promise<AcceptedDto> {
+    return this.acceptFor(principal, settings, file, dto, { priority, answerOf: (accepted) => accepted });
+  }
+
+  /** The same, answered otherwise. */
+  async acceptFor<Answer extends object>(
+    principal: Principal,
+    settings: IngestionSettings,
+    file: ReceivedFile,
+    dto: IngestFileDto | IngestTextDto,
+    { priority = 'normal', answerOf }: { priority?: JobPriority; answerOf: (accepted: AcceptedDto) => Answer },
+  ): Promise<Answer> {
     const { tenantId } = principal;
     const jobId = uuidv7();
     let kept: string | null = null;
@@ -87,7 +98,7 @@ export class IntakeService {
       const blobKey = replaced === null ? firstOriginalKey(tenantId, documentId) : laterOriginalKey(tenantId, documentId, jobId);
       kept = blobKey;
       await this.blobs.keep(file.blob, blobKey);
-      await this.entries.enter(principal, settings, dto, {
+      const upload = {
         documentId,
         jobId,
         isReplacement: replaced !== null,
@@ -101,8 +112,8 @@ export class IntakeService {
         blobKey,
         metadata: dto.metadata ?? null,
         sourceUrl: file.sourceUrl ?? null,
-      });
-      return AcceptedDto.from(jobId, documentId, file.blob.sizeBytes);
+      };
+      return await this.entries.enter(principal, settings, dto, upload, answerOf(AcceptedDto.from(jobId, documentId, file.blob.sizeBytes)));
     } catch (error) {
       await this.blobs.discard(file.blob);
       // A connection lost while committing leaves it open whether the document exists: a file too many can be swept, a lost one not.

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import type { Principal } from '../../common/principal.js';
 import { DatabasesService } from '../../databases/databases.service.js';
+import { keepAnswer } from '../../idempotency/claim.js';
 import { JobsService } from '../../jobs/jobs.service.js';
 import { Transactions, type TenantTx } from '../../persistence/transactions.js';
 import type { DocumentEntity } from '../document.entity.js';
@@ -39,7 +40,7 @@ export class DocumentLife {
       const { sizeBytes, type } = await this.revisions.begin(tx, document.id, jobId, (current) => sameFile(current, dto));
       // A file of another type was served in between: who has to read it has changed.
       if (type !== document.type) throw new DocumentChanged();
-      return AcceptedDto.from(jobId, document.id, sizeBytes);
+      return keepAnswer(tx, AcceptedDto.from(jobId, document.id, sizeBytes));
     });
   }
 
@@ -70,7 +71,11 @@ export class DocumentLife {
   private async removeFound(tenantId: string, find: (tx: TenantTx) => Promise<DocumentEntity | null>): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.transactions.forTenant(tenantId, (tx) => this.removeIn(tx, find));
+        await this.transactions.forTenant(tenantId, async (tx) => {
+          await this.removeIn(tx, find);
+          // For a batch, which was done with this one then.
+          await keepAnswer(tx, {});
+        });
         return;
       } catch (error) {
         if (!(error instanceof DocumentChanged) || attempt === REMOVAL_ATTEMPTS) throw error;
@@ -90,7 +95,7 @@ export class DocumentLife {
     return this.transactions.forTenant(principal.tenantId, async (tx) => {
       await this.documents.requireVisible(tx, id, principal.databaseIds);
       await work(tx);
-      return DocumentDto.from(await this.documents.requireVisible(tx, id, principal.databaseIds));
+      return keepAnswer(tx, DocumentDto.from(await this.documents.requireVisible(tx, id, principal.databaseIds)));
     });
   }
 }

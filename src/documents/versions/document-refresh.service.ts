@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '../../common/principal.js';
+import { keepAnswer } from '../../idempotency/claim.js';
 import { Transactions } from '../../persistence/transactions.js';
 import type { IngestionSettings } from '../../tenancy/tenant-configuration.service.js';
 import { IllegalTransition, NotFromUrl } from '../documents.errors.js';
@@ -28,10 +29,10 @@ export class DocumentRefresh {
     const file = await this.download.fetch(document.sourceUrl, settings, signal);
     if (isServed(document) && file.blob.sha256 === document.contentChecksum) {
       await this.intake.discard(file.blob);
-      return RefreshedDto.unchanged(id);
+      return this.transactions.forTenant(principal.tenantId, (tx) => keepAnswer(tx, RefreshedDto.unchanged(id)));
     }
     const { title, chunkSize: chunk_size, chunkOverlap: chunk_overlap, chunkingStrategy: chunking_strategy } = document;
-    const accepted = await this.intake.accept(principal, settings, file, { replace_existing: true, document_id: id, title, chunk_size, chunk_overlap, chunking_strategy });
-    return RefreshedDto.from(accepted);
+    const dto = { replace_existing: true, document_id: id, title, chunk_size, chunk_overlap, chunking_strategy };
+    return this.intake.acceptFor(principal, settings, file, dto, { answerOf: (accepted) => RefreshedDto.from(accepted) });
   }
 }
