@@ -33,6 +33,7 @@ const INDEXES_ACROSS_TENANTS: Record<string, string> = {
   events_dispatched: 'so are events that were dispatched long ago',
   documents_deleted: 'for the administrator: what waits to be removed, of all tenants; not unique, so it refuses nothing',
   job_events_ended: 'events that are old are removed for all tenants, by the system alone; not unique, so it refuses nothing',
+  webhook_deliveries_created: 'deliveries that are old are removed for all tenants at once, by the system alone; not unique, so it refuses nothing',
   jobs_by_end: 'for the administrator: jobs that are open or ended on the last day; not unique, so it refuses nothing',
 };
 
@@ -76,13 +77,18 @@ describe('row level security', () => {
     await tenant.client.post(path, {});
     const reindex = await eventually(() => tenant.client.get(path), ({ body }) => body.status === 'FINISHED');
     await server.database.query(`INSERT INTO reindexed_documents SELECT tenant_id, $2, id, 1 FROM documents WHERE tenant_id = $1`, [tenant.tenantId, reindex.body.id]);
+    // And a tenant is told only at addresses that somebody named; nobody answers at this one.
+    await tenant.client.post('/api/v1/webhooks', { url: 'http://127.0.0.1:9/', events: ['api_key.*'] });
+    await tenant.client.post('/api/v1/ingest/text', { title: 'Told', content: `Told of ${tenant.tenantId}.`, webhook_url: 'http://127.0.0.1:9/' });
+    await createKey(tenant.client, ['read']);
+    await eventually(() => server.database.query('SELECT FROM webhook_attempts WHERE tenant_id = $1', [tenant.tenantId]), ({ length }) => length > 0);
     // And a counter has a history from the first hour on in which it changes again.
     await server.database.query(`INSERT INTO quota_history VALUES ($1, 'documents', date_trunc('hour', now()) - interval '1 hour', 0)`, [tenant.tenantId]);
     return tenant;
   }
 
   beforeAll(async () => {
-    server = await TestApp.start();
+    server = await TestApp.start({ OUTBOUND_ALLOW: '127.0.0.1:9' });
     [mine, theirs] = await Promise.all([settle(), settle()]);
     tables = await server.database.query<TenantTable>(TENANT_TABLES);
     login = new pg.Client({ connectionString: server.database.url });

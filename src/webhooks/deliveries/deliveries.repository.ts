@@ -26,7 +26,7 @@ export class DeliveriesRepository {
   async insertForWebhooks(tx: TenantTx, delivery: NewDelivery, filters: readonly string[]): Promise<void> {
     await tx.manager.query(
       `INSERT INTO webhook_deliveries (tenant_id, webhook_id, lane, event_type, event_at, document_id, data)
-       SELECT $1, id, id::text, $2, $3, $4, $5 FROM webhooks WHERE tenant_id = $1 AND is_active AND events && $6::text[] AND ${IS_SWITCHED_ON} ORDER BY id`,
+       SELECT tenant_id, id, id::text, $2::text, $3::timestamptz, $4::uuid, $5::jsonb FROM webhooks WHERE tenant_id = $1 AND is_active AND events && $6::text[] AND ${IS_SWITCHED_ON}`,
       [...valuesOf(tx, delivery), filters],
     );
   }
@@ -35,7 +35,7 @@ export class DeliveriesRepository {
   async insertForIngest(tx: TenantTx, delivery: NewDelivery, jobId: string): Promise<void> {
     await tx.manager.query(
       `INSERT INTO webhook_deliveries (tenant_id, url, lane, event_type, event_at, document_id, data)
-       SELECT $1, url, substring(url FROM '^[a-z]+://[^/?#]+'), $2, $3, $4, $5 FROM ingest_webhooks WHERE tenant_id = $1 AND job_id = $6 AND ${IS_SWITCHED_ON}`,
+       SELECT tenant_id, url, substring(url FROM '^[a-z]+://[^/?#]+'), $2::text, $3::timestamptz, $4::uuid, $5::jsonb FROM ingest_webhooks WHERE tenant_id = $1 AND job_id = $6 AND ${IS_SWITCHED_ON}`,
       [...valuesOf(tx, delivery), jobId],
     );
   }

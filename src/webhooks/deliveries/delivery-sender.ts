@@ -1,4 +1,4 @@
-import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Counter, Histogram } from 'prom-client';
 import { Config } from '../../config/config.js';
 import { Listener } from '../../events/listener.js';
@@ -27,7 +27,7 @@ const DURATION_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15];
  * because it was killed or cut off, is due again for any other when the lease has run out, under the same id.
  */
 @Injectable()
-export class DeliverySender implements OnApplicationBootstrap, OnApplicationShutdown {
+export class DeliverySender implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(DeliverySender.name);
   private readonly results: Counter<'result'>;
   private readonly durations: Histogram;
@@ -60,7 +60,8 @@ export class DeliverySender implements OnApplicationBootstrap, OnApplicationShut
     this.look();
   }
 
-  async onApplicationShutdown(): Promise<void> {
+  /** Before anything closes: what is under way needs the way out, and the database for its end. */
+  async beforeApplicationShutdown(): Promise<void> {
     this.isRunning = false;
     clearInterval(this.timer);
     await this.looking;

@@ -138,7 +138,7 @@ export class OutgoingRepository {
     const rows = await tx.manager.query<unknown[]>(
       `WITH mine AS (UPDATE webhook_deliveries SET ${set} WHERE ${IS_MINE} RETURNING id),
             noted AS (INSERT INTO webhook_attempts (tenant_id, delivery_id, number, started_at, duration_ms, status_code, error, response)
-                      SELECT $1, id, $3, $4, $5, $6, $7, $8 FROM mine RETURNING delivery_id)
+                      SELECT $1::uuid, id, $3::int, $4::timestamptz, $5::int, $6::smallint, $7::text, $8::text FROM mine RETURNING delivery_id)
        SELECT delivery_id FROM noted`,
       [tx.tenantId, id, attempt, startedAt, durationMs, statusCode, error, response, ...values],
     );
