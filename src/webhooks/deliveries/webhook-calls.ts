@@ -67,7 +67,7 @@ export class WebhookCalls {
       const headers = { 'content-type': 'application/json', 'user-agent': 'MoRAG-Server', ...signature };
       const response = await this.outbound.fetch(url, { method: 'POST', headers, body, signal, totalTimeoutMs: TOTAL_TIMEOUT_MS });
       const retryAfter = MAY_ASK_FOR_PATIENCE.has(response.status) ? retryAfterSeconds(response.headers) : undefined;
-      return { statusCode: response.status, error: failureOf(response.status), response: await beginningOf(response), retryAfter };
+      return { statusCode: response.status, error: failureOf(response.status), response: await beginningOf(response, signal), retryAfter };
     } catch (error) {
       signal.throwIfAborted();
       return { statusCode: null, error: failureThrown(error), response: null, retryAfter: undefined };
@@ -82,8 +82,8 @@ function failureThrown(error: unknown): CallFailure {
   throw error;
 }
 
-/** As text that PostgreSQL can hold. What breaks off afterwards takes nothing from the status that was answered. */
-async function beginningOf(response: Response): Promise<string> {
+/** As text that PostgreSQL can hold. An answer that breaks off, cannot be unpacked or takes too long has said its status before. @throws the reason of `signal` */
+async function beginningOf(response: Response, signal: AbortSignal): Promise<string> {
   const parts: Uint8Array[] = [];
   let bytes = 0;
   try {
@@ -93,8 +93,8 @@ async function beginningOf(response: Response): Promise<string> {
       // Leaving the loop cancels the rest.
       if (bytes >= RESPONSE_BYTES) break;
     }
-  } catch (error) {
-    if (!(error instanceof UrlTimedOut) && !(error instanceof TypeError)) throw error;
+  } catch {
+    signal.throwIfAborted();
   }
   return Buffer.concat(parts).subarray(0, RESPONSE_BYTES).toString('utf8').replaceAll('\0', '\uFFFD');
 }
