@@ -74,7 +74,11 @@ export class DeliverySender implements OnApplicationBootstrap, BeforeApplication
   private look(): void {
     if (!this.isRunning) return;
     this.isAnnounced = true;
-    this.looking ??= this.lookWhileAnnounced().finally(() => (this.looking = undefined));
+    this.looking ??= this.lookWhileAnnounced().finally(() => {
+      this.looking = undefined;
+      // Between its last glance and its end.
+      if (this.isAnnounced) this.look();
+    });
   }
 
   private async lookWhileAnnounced(): Promise<void> {
