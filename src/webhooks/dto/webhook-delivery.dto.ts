@@ -87,11 +87,13 @@ export class WebhookDeliveryDetailsDto extends WebhookDeliveryDto {
 }
 
 export class ListDeliveriesQueryDto extends PageQueryDto {
+  /** Only those that wait, were taken, or were given up. */
   @ApiPropertyOptional({ enum: DELIVERY_STATUSES })
   @Omittable()
   @IsIn(DELIVERY_STATUSES)
   status?: DeliveryStatus;
 
+  /** Only those of this event. */
   @ApiPropertyOptional({ enum: WEBHOOK_EVENT_TYPES })
   @Omittable()
   @IsIn(WEBHOOK_EVENT_TYPES)
