@@ -26,6 +26,7 @@ import { RateLimitsModule } from './rate-limits/rate-limits.module.js';
 import { SearchModule } from './search/search.module.js';
 import { TenancyModule } from './tenancy/tenancy.module.js';
 import { UsersModule } from './users/users.module.js';
+import { WebhooksModule } from './webhooks/webhooks.module.js';
 
 /** The whole server. What wraps a request is registered here once, in the order in which it acts. */
 @Module({})
@@ -54,6 +55,7 @@ export class AppModule implements OnApplicationShutdown {
         UsersModule,
         ApiKeysModule,
         DatabasesModule,
+        WebhooksModule,
         DocumentsModule,
         SearchModule,
         AuthModule,

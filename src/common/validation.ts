@@ -66,6 +66,17 @@ export const DateFromText = (): PropertyDecorator => fromText((text) => new Date
 export const LowerCaseList = (): PropertyDecorator =>
   Transform(({ value }: { value: unknown }) => (Array.isArray(value) ? value.map((item: unknown) => (typeof item === 'string' ? item.toLowerCase() : item)) : value));
 
+/** An absolute URL; whether it may be used is told by trying. */
+export function IsAbsoluteUrl(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isAbsoluteUrl',
+    validator: {
+      validate: (value: unknown) => typeof value === 'string' && value.length <= 2048 && URL.canParse(value),
+      defaultMessage: () => '$property must be an absolute http or https URL of at most 2048 characters',
+    },
+  });
+}
+
 /** Free-form JSON that comes back in every list has to stay small. */
 export function MaxJsonBytes(bytes: number): PropertyDecorator {
   return ValidateBy({

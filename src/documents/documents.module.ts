@@ -5,6 +5,7 @@ import { DatabasesModule } from '../databases/databases.module.js';
 import { JobRegistry } from '../jobs/job-registry.js';
 import { QuotaCounts } from '../tenancy/quota-counts.js';
 import { TenancyModule } from '../tenancy/tenancy.module.js';
+import { WebhooksModule } from '../webhooks/webhooks.module.js';
 import { ChunksRepository } from './chunks.repository.js';
 import { DocumentCharges } from './document-charges.js';
 import { DOCUMENT_COUNTS } from './document-counts.js';
@@ -58,7 +59,7 @@ import { ReplacementTargets } from './versions/replacement-targets.js';
 import { RevisionSteps } from './versions/revision-steps.js';
 
 @Module({
-  imports: [TypeOrmModule.forFeature([DocumentEntity]), DatabasesModule, TenancyModule],
+  imports: [TypeOrmModule.forFeature([DocumentEntity]), DatabasesModule, TenancyModule, WebhooksModule],
   controllers: [DocumentsController, DocumentFilesController, DocumentBatchesController, IngestionController, IngestBatchesController, ProcessingController, RemoteWorkersController],
   providers: [
     { provide: BlobStore, inject: [Config], useFactory: (config: Config) => BlobStore.open(config.blobDir) },

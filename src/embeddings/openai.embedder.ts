@@ -1,7 +1,7 @@
 import OpenAI from 'openai';
 import type { Outbound } from '../outbound/outbound.js';
 import { UrlNotAllowed, UrlTimedOut, UrlTooLarge } from '../outbound/outbound.errors.js';
-import { retryAfterSeconds } from './retry-after.js';
+import { retryAfterSeconds } from '../outbound/retry-after.js';
 import { Embedder, EmbeddingDimensionMismatch, EmbeddingFailed, estimateAmount, estimateTokens, type NoteEmbedded } from './embedder.js';
 import { EndpointTurns } from './endpoint-turns.js';
 

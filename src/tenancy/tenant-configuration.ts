@@ -29,7 +29,7 @@ const DEFAULTS: TenantConfiguration = {
   defaultChunkSize: 2000,
   defaultChunkOverlap: 200,
   enableRemoteProcessing: false,
-  enableWebhooks: false,
+  enableWebhooks: true,
   customSettings: {},
 };
 

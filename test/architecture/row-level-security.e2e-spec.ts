@@ -34,6 +34,7 @@ const INDEXES_ACROSS_TENANTS: Record<string, string> = {
   events_dispatched: 'so are events that were dispatched long ago',
   documents_deleted: 'for the administrator: what waits to be removed, of all tenants; not unique, so it refuses nothing',
   job_events_ended: 'events that are old are removed for all tenants, by the system alone; not unique, so it refuses nothing',
+  webhook_deliveries_created: 'deliveries that are old are removed for all tenants at once, by the system alone; not unique, so it refuses nothing',
   jobs_by_end: 'for the administrator: jobs that are open or ended on the last day; not unique, so it refuses nothing',
 };
 
@@ -62,8 +63,11 @@ describe('row level security', () => {
   /** Something in every table. */
   async function settle(): Promise<Tenant> {
     const tenant = await createTenant(server.anonymous);
+    // Nobody answers there.
+    const webhook_url = 'http://127.0.0.1:9/';
+    await tenant.client.post('/api/v1/webhooks', { url: webhook_url, events: ['api_key.*'] });
     await createKey(tenant.client, ['read']);
-    const batch = await tenant.client.post('/api/v1/ingest/batch', { items: [{ title: 'A page', content: `Words of ${tenant.tenantId}.` }] }, { 'idempotency-key': tenant.tenantId });
+    const batch = await tenant.client.post('/api/v1/ingest/batch', { items: [{ title: 'A page', content: `Words of ${tenant.tenantId}.` }], webhook_url }, { 'idempotency-key': tenant.tenantId });
     expect(await waitForTask(tenant.client, batch.body.tasks[0].task_id)).toMatchObject({ status: 'completed' });
     // The database that everybody starts with is a tenth of what is allowed.
     await server.database.query(`UPDATE tenant_quotas SET warning_threshold = 1 WHERE tenant_id = $1 AND resource = 'databases'`, [tenant.tenantId]);
@@ -77,13 +81,18 @@ describe('row level security', () => {
     await tenant.client.post(path, {});
     const reindex = await eventually(() => tenant.client.get(path), ({ body }) => body.status === 'FINISHED');
     await server.database.query(`INSERT INTO reindexed_documents SELECT tenant_id, $2, id, 1 FROM documents WHERE tenant_id = $1`, [tenant.tenantId, reindex.body.id]);
+    // What was to be told is left alone from here on; of the two kinds of deliveries one refers to something.
+    const tried = `SELECT FROM webhook_deliveries JOIN webhook_attempts a ON a.delivery_id = id WHERE webhook_deliveries.tenant_id = $1 AND leased_until IS NULL`;
+    await eventually(() => server.database.query(tried, [tenant.tenantId]), ({ length }) => length >= 2);
+    await server.database.query(`UPDATE webhook_deliveries SET due_at = 'infinity' WHERE tenant_id = $1`, [tenant.tenantId]);
+    await server.database.query('DELETE FROM webhook_deliveries WHERE tenant_id = $1 AND webhook_id IS NULL', [tenant.tenantId]);
     // And a counter has a history from the first hour on in which it changes again.
     await server.database.query(`INSERT INTO quota_history VALUES ($1, 'documents', date_trunc('hour', now()) - interval '1 hour', 0)`, [tenant.tenantId]);
     return tenant;
   }
 
   beforeAll(async () => {
-    server = await TestApp.start();
+    server = await TestApp.start({ OUTBOUND_ALLOW: '127.0.0.1:9' });
     [mine, theirs] = await Promise.all([settle(), settle()]);
     tables = await server.database.query<TenantTable>(TENANT_TABLES);
     login = new pg.Client({ connectionString: server.database.url });
@@ -392,9 +401,9 @@ describe('row level security', () => {
 
     it('has no sequence whose numbers would tell how much others do, but for the clock of the queue, which it cannot move', async () => {
       const sequences = await server.database.query(`SELECT relname AS name, has_sequence_privilege('morag_app', oid, 'SELECT, USAGE') AS "isOpen" FROM pg_class WHERE relkind = 'S' AND relnamespace IN ('public'::regnamespace, 'pgboss'::regnamespace) ORDER BY 1`);
-      // The order of events stays inside: no answer has the number.
+      // The order of events and deliveries stays inside: no answer has the number.
       // Where the queue is, a job has to know that takes its turn.
-      expect(sequences).toEqual(['events_sequence_seq', 'job_turn', 'migrations_id_seq'].map((name) => ({ name, isOpen: name === 'job_turn' })));
+      expect(sequences).toEqual(['events_sequence_seq', 'job_turn', 'migrations_id_seq', 'webhook_deliveries_sequence_seq'].map((name) => ({ name, isOpen: name === 'job_turn' })));
       expect(await server.database.query(`SELECT has_sequence_privilege('morag_app', 'job_turn', 'USAGE, UPDATE') AS "canMove"`)).toEqual([{ canMove: false }]);
     });
 

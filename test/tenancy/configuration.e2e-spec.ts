@@ -19,7 +19,7 @@ const DEFAULTS = {
   default_chunk_size: 2000,
   default_chunk_overlap: 200,
   enable_remote_processing: false,
-  enable_webhooks: false,
+  enable_webhooks: true,
   custom_settings: {},
 };
 
@@ -70,8 +70,8 @@ describe('the configuration of a tenant', () => {
     it('changes the fields that are named, and null takes one back to its default', async () => {
       const changed = await client.patch(CONFIGURATION, { allowed_file_types: ['pdf', 'epub'], max_file_size_mb: 2, custom_settings: { toString: 'kept', a: [1] } });
       expect(changed).toMatchObject({ status: 200, body: { ...DEFAULTS, allowed_file_types: ['pdf', 'epub'], max_file_size_mb: 2, custom_settings: { toString: 'kept', a: [1] } } });
-      await configure({ default_chunk_size: 500, enable_webhooks: true, enable_remote_processing: true, max_file_size_mb: null });
-      const whole = { ...DEFAULTS, allowed_file_types: ['pdf', 'epub'], default_chunk_size: 500, enable_webhooks: true, enable_remote_processing: true, custom_settings: { toString: 'kept', a: [1] } };
+      await configure({ default_chunk_size: 500, enable_webhooks: false, enable_remote_processing: true, max_file_size_mb: null });
+      const whole = { ...DEFAULTS, allowed_file_types: ['pdf', 'epub'], default_chunk_size: 500, enable_webhooks: false, enable_remote_processing: true, custom_settings: { toString: 'kept', a: [1] } };
       expect((await client.get(CONFIGURATION)).body).toEqual(whole);
       expect((await client.get('/api/v1/tenant/info')).body.configuration).toEqual(whole);
       await configure(Object.fromEntries(Object.keys(DEFAULTS).map((field) => [field, null])));
@@ -80,7 +80,7 @@ describe('the configuration of a tenant', () => {
     });
 
     it('keeps both of two changes that are made at once', async () => {
-      const changes = [{ default_chunk_size: 900 }, { enable_webhooks: true }, { max_file_size_mb: 1 }, { allowed_file_types: ['md'] }, { custom_settings: { a: 1 } }, { enable_remote_processing: true }];
+      const changes = [{ default_chunk_size: 900 }, { enable_webhooks: false }, { max_file_size_mb: 1 }, { allowed_file_types: ['md'] }, { custom_settings: { a: 1 } }, { enable_remote_processing: true }];
       await Promise.all(changes.map((change) => configure(change)));
       expect((await client.get(CONFIGURATION)).body).toEqual({ ...DEFAULTS, ...Object.assign({}, ...changes) });
     });

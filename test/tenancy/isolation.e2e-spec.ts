@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { mintKey } from '../../src/api-keys/key-format.js';
 import type { Answer, ApiClient } from '../support/api-client.js';
-import { administrator, createKey, createTenant, ingestText, waitForTask, type Tenant } from '../support/factories.js';
+import { administrator, createKey, createTenant, eventually, ingestText, waitForTask, type Tenant } from '../support/factories.js';
 import { DOCUMENTED_ROUTES, EXAMPLES, IDS_IN_ANSWERS, REFERENCES, type Reference } from '../support/openapi-ids.js';
 import { setLimits } from '../support/quotas.js';
 import { TestApp } from '../support/test-app.js';
@@ -41,19 +41,24 @@ const BODIES: Record<string, object> = {
   'POST /api/v1/documents/:id/restore': {},
   'POST /api/v1/jobs/:id/cancel': {},
   'POST /api/v1/jobs/:id/retry': {},
+  'PATCH /api/v1/webhooks/:id': { description: 'taken over' },
+  'PUT /api/v1/webhooks/:id': { description: 'taken over' },
+  'POST /api/v1/webhooks/:id/test': {},
+  'POST /api/v1/webhooks/:id/rotate-secret': {},
+  'POST /api/v1/webhooks/:id/deliveries/:delivery_id/replay': {},
   'PATCH /admin/users/:id': { role: 'VIEWER' },
   'PATCH /admin/tenants/:id': { metadata: { owned: true } },
 };
 const bodyOf = (route: string): object | undefined => BODIES[route] ?? EXAMPLES[route];
 
 /** What the id in a path is of, by the part of the path before it. */
-const KIND_BY_COLLECTION: Record<string, Kind> = { 'api-keys': 'key', batch: 'batch', 'database-servers': 'server', databases: 'database', documents: 'document', ingest: 'job', jobs: 'job', status: 'job', tenants: 'tenant', users: 'user' };
+const KIND_BY_COLLECTION: Record<string, Kind> = { 'api-keys': 'key', batch: 'batch', 'database-servers': 'server', databases: 'database', documents: 'document', ingest: 'job', jobs: 'job', status: 'job', tenants: 'tenant', users: 'user', webhooks: 'webhook', deliveries: 'delivery' };
 
 /** What each id in an answer is of; null where it is of nothing that can be asked for. */
 const KIND_IN_ANSWERS: Record<string, Kind | null> = {
-  'ApiKey.id': 'key', 'ApiKey.rotated_from': 'key', 'Database.id': 'database', 'DatabaseServer.id': 'server', 'Reindex.id': null, 'ReindexSummary.id': null, 'Document.id': 'document', 'FoundDocument.id': 'document', 'Chunk.id': 'chunk', 'Job.id': 'job', 'User.id': 'user', 'Me.id': 'user', 'AdminUser.id': 'user', 'AnyJob.id': 'job', 'Worker.id': null, 'RemoteJob.id': 'job',
+  'ApiKey.id': 'key', 'ApiKey.rotated_from': 'key', 'Database.id': 'database', 'DatabaseServer.id': 'server', 'Reindex.id': null, 'ReindexSummary.id': null, 'Document.id': 'document', 'FoundDocument.id': 'document', 'Chunk.id': 'chunk', 'Job.id': 'job', 'User.id': 'user', 'Me.id': 'user', 'AdminUser.id': 'user', 'AnyJob.id': 'job', 'Worker.id': null, 'RemoteJob.id': 'job', 'Webhook.id': 'webhook', 'WebhookDelivery.id': 'delivery', 'WebhookDeliveryDetails.id': 'delivery',
   api_key_id: 'key', batch_id: 'batch', default_database_id: 'database', chunk_id: 'chunk', database_id: 'database', database_ids: 'database', document_id: 'document', document_ids: 'document', job_id: 'job', server_id: 'server', task_id: 'job', tenant_id: 'tenant', user_id: 'user',
-  query_id: null, request_id: null,
+  query_id: null, request_id: null, message_id: null,
 };
 
 /** Where a foreign reference, like an unknown one, is answered with something else than 404 or an empty list. */
@@ -62,7 +67,7 @@ const OTHER_ANSWERS: Record<string, number> = {
   'POST /api/v1/documents/batch document_ids': 200,
 };
 
-type Kind = 'batch' | 'document' | 'job' | 'key' | 'database' | 'server' | 'chunk' | 'tenant' | 'user';
+type Kind = 'batch' | 'document' | 'job' | 'key' | 'database' | 'server' | 'chunk' | 'tenant' | 'user' | 'webhook' | 'delivery';
 type Ids = Record<Kind | 'default database', string>;
 
 /** A caller, what is closed to it and what it may name in a path. */
@@ -95,12 +100,17 @@ describe('another tenant', () => {
   /** A document in a database of its own, with everything there is of it. */
   async function settle(tenant: Tenant, name: string, secret: string): Promise<Ids> {
     const database = await tenant.client.post('/api/v1/databases', { name });
+    // Nobody answers there, so the row of the webhook stays as it is after the first attempt.
+    const webhook = await tenant.client.post('/api/v1/webhooks', { url: 'http://127.0.0.1:9/', events: ['api_key.created'] });
+    const pathOfWebhook = `/api/v1/webhooks/${webhook.body.webhook.id}`;
     const key = await createKey(tenant.client, ALL);
     const documentId = await ingestText(tenant.client, 'Fossils', `The ${secret} could fly.`, { database_id: database.body.id });
     const batch = await tenant.client.post('/api/v1/ingest/batch', { items: [{ title: 'Claws', content: `The claws of a ${secret}.` }], database_id: database.body.id });
     await waitForTask(tenant.client, batch.body.tasks[0].task_id);
     const document = await tenant.client.get(`/api/v1/documents/${documentId}`);
     const found = await tenant.client.post('/api/v1/search', { query: secret });
+    await eventually(() => tenant.client.get(pathOfWebhook), ({ body }) => body.failing_since !== null);
+    const deliveries = await tenant.client.get(`${pathOfWebhook}/deliveries`);
     const databases = await tenant.client.get<{ databases: { id: string; name: string }[] }>('/api/v1/databases');
     return {
       batch: batch.body.batch_id,
@@ -112,12 +122,14 @@ describe('another tenant', () => {
       chunk: found.body.results[0].chunk_id,
       tenant: tenant.tenantId,
       user: tenant.userId,
+      webhook: webhook.body.webhook.id,
+      delivery: deliveries.body.deliveries[0].id,
       'default database': databases.body.databases.find((each) => each.name === 'default')!.id,
     };
   }
 
   beforeAll(async () => {
-    server = await TestApp.start();
+    server = await TestApp.start({ OUTBOUND_ALLOW: '127.0.0.1:9' });
     const admin = await administrator(server);
     [owner, stranger] = await Promise.all([createTenant(server.anonymous, 'The owner'), createTenant(server.anonymous, 'A stranger')]);
     for (const tenant of [owner, stranger]) await setLimits(admin, tenant, { api_calls_per_hour: null });
@@ -126,13 +138,13 @@ describe('another tenant', () => {
     const theirKey = await createKey(stranger.client, ALL, { rate_limit_per_hour: 10_000 });
     const cell = (await owner.client.post('/api/v1/databases', { name: 'cell' })).body.id as string;
     const boundKey = await createKey(owner.client, ALL, { rate_limit_per_hour: 10_000, database_ids: [cell] });
-    const { batch, document, job, database, chunk, 'default database': first } = ids;
+    const { batch, document, job, database, chunk, webhook, delivery, 'default database': first } = ids;
     callers = {
       'a session': { client: stranger.client, foreign: ids, own, mayBeForbidden: false },
       'a key': { client: theirKey.client, foreign: ids, own, mayBeForbidden: false },
       'a key of the same tenant that is bound to another database': {
         client: boundKey.client,
-        foreign: { batch, document, job, database, chunk, 'default database': first },
+        foreign: { batch, document, job, database, chunk, webhook, delivery, 'default database': first },
         own: { key: boundKey.id, database: cell },
         mayBeForbidden: true,
       },
@@ -155,7 +167,7 @@ describe('another tenant', () => {
 
   /** Everything the owner has, as rows. */
   async function ownersRows(): Promise<unknown[]> {
-    const tables = ['documents', 'document_chunks', 'jobs', 'api_keys', 'databases', 'database_servers', 'ingest_batches', 'ingest_batch_items', 'tenants', 'users', 'user_settings'];
+    const tables = ['documents', 'document_chunks', 'jobs', 'api_keys', 'databases', 'database_servers', 'ingest_batches', 'ingest_batch_items', 'webhooks', 'tenants', 'users', 'user_settings'];
     const rows = tables.map((table) => `SELECT to_jsonb(t) - ARRAY['last_used_at', 'usage_count'] AS row FROM ${table} t WHERE ${table === 'tenants' ? 'id' : 'tenant_id'} = $1`);
     return server.database.query(`${rows.join(' UNION ALL ')} ORDER BY 1`, [owner.tenantId]);
   }

@@ -2,10 +2,10 @@ import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import { ArrayMaxSize, ArrayMinSize, IsArray, IsIn, IsObject, IsString, Length, MaxLength, ValidateBy, ValidateIf, ValidateNested } from 'class-validator';
 import { ProblemDto } from '../../common/problem.dto.js';
-import { AsSent, Omittable } from '../../common/validation.js';
+import { AsSent, IsAbsoluteUrl, Omittable } from '../../common/validation.js';
 import { STATUS_OF_TASK, TASK_STATUSES, type TaskStatus } from '../../jobs/task-status.js';
 import type { Batch, BatchItem } from '../ingest-batches.repository.js';
-import { IngestOptionsDto, IsAbsoluteUrl, TEXT_TYPES } from './ingest.dto.js';
+import { IngestOptionsDto, TEXT_TYPES } from './ingest.dto.js';
 
 const MAX_ITEMS = 100;
 

@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsBoolean, IsIn, IsObject, IsString, IsUUID, Length, Matches, MaxLength, ValidateBy } from 'class-validator';
-import { FlagFromText, isNestedDeeperThan, MAX_DEPTH, Omittable } from '../../common/validation.js';
+import { FlagFromText, IsAbsoluteUrl, isNestedDeeperThan, MAX_DEPTH, Omittable } from '../../common/validation.js';
 import { ChunkingOptionsDto } from '../../common/chunking-options.dto.js';
 
 /** A multipart field is text: the JSON in it is read here, and what is not JSON, or too deep, is refused by the next check. */
@@ -59,6 +59,12 @@ export class IngestOptionsDto extends ChunkingOptionsDto {
   @FlagFromText()
   @IsBoolean()
   replace_existing: boolean = false;
+
+  /** Gets a POST when the document is ingested or has failed, signed with the tenant's secret of `/api/v1/webhooks/signing-secret`. It must be public, or be named by the operator in `OUTBOUND_ALLOW`. */
+  @ApiPropertyOptional({ type: String, maxLength: 2048 })
+  @Omittable()
+  @IsAbsoluteUrl()
+  webhook_url?: string;
 }
 
 /** The same of one document, which can be named. */
@@ -105,17 +111,6 @@ export class IngestTextDto extends IngestOneDto {
   @Omittable()
   @IsIn(TEXT_TYPES)
   content_type: (typeof TEXT_TYPES)[number] = 'text/markdown';
-}
-
-/** An absolute URL; whether it may be used is told by trying. */
-export function IsAbsoluteUrl(): PropertyDecorator {
-  return ValidateBy({
-    name: 'isAbsoluteUrl',
-    validator: {
-      validate: (value: unknown) => typeof value === 'string' && value.length <= 2048 && URL.canParse(value),
-      defaultMessage: () => '$property must be an absolute http or https URL of at most 2048 characters',
-    },
-  });
 }
 
 export class IngestUrlDto extends IngestFileDto {

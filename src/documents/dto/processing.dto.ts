@@ -1,12 +1,12 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsIn, IsString, MaxLength } from 'class-validator';
-import { Omittable } from '../../common/validation.js';
+import { IsAbsoluteUrl, Omittable } from '../../common/validation.js';
 import { CHUNKING_STRATEGIES, type ChunkingStrategy } from '../../common/chunking.js';
 import type { Chunk, Chunking } from '../ingestion/chunking/chunking.js';
 import { DOCUMENT_TYPES, type ReadableType } from '../ingestion/media-type.js';
 import { ChunkingOptionsDto } from '../../common/chunking-options.dto.js';
 import { PreviewedChunkDto } from './chunk.dto.js';
-import { IsAbsoluteUrl, TEXT_TYPES } from './ingest.dto.js';
+import { TEXT_TYPES } from './ingest.dto.js';
 
 const TYPES = Object.keys(DOCUMENT_TYPES) as ReadableType[];
 

@@ -8,6 +8,7 @@ import { JobsService } from '../../jobs/jobs.service.js';
 import { violates } from '../../persistence/postgres-errors.js';
 import { Transactions, type TenantTx } from '../../persistence/transactions.js';
 import type { IngestionSettings } from '../../tenancy/tenant-configuration.service.js';
+import { IngestWebhooks } from '../../webhooks/ingest-webhooks.service.js';
 import { DocumentChanged } from '../documents.errors.js';
 import { DocumentRevisions, type RevisionFacts } from '../versions/document-revisions.js';
 import { ReplacementTargets, type ReplacementRequest } from '../versions/replacement-targets.js';
@@ -27,6 +28,8 @@ export interface Upload extends Omit<RevisionFacts, keyof Chunking> {
   title: string;
   isReplacement: boolean;
   priority: JobPriority;
+  /** Checked; told how it ends. */
+  webhookUrl: string | null;
 }
 
 /** Enters a stored file as a document, or the next version of one, with its job and its charge, all in one transaction. */
@@ -38,6 +41,7 @@ export class DocumentEntries {
     private readonly revisions: DocumentRevisions,
     private readonly jobs: JobsService,
     private readonly handler: IngestHandler,
+    private readonly webhooks: IngestWebhooks,
   ) {}
 
   /** Refuses early what could not be entered later; a lower limit or a larger use meanwhile is found when it is. @throws QuotaExceeded */
@@ -71,11 +75,12 @@ export class DocumentEntries {
   }
 
   private async enterIn(tx: TenantTx, principal: Principal, settings: IngestionSettings, request: EntryRequest, upload: Upload): Promise<void> {
-    const { jobId, documentId, isReplacement, priority, ...sent } = upload;
+    const { jobId, documentId, isReplacement, priority, webhookUrl, ...sent } = upload;
     const { userId } = principal;
     const { database, replaced } = await this.targets.findForUpdate(tx, principal, request, sent.name);
     const facts = { ...sent, ...chunkingOf(request, settings, database) };
     await this.jobs.enqueue(tx, this.handler, { id: jobId, userId, documentId }, { priority, remoteType: remoteTypeOf(facts.type) });
+    if (webhookUrl !== null) await this.webhooks.remember(tx, jobId, webhookUrl);
     if (replaced) await this.revisions.begin(tx, replaced.id, jobId, () => facts);
     else if (!isReplacement) await this.revisions.create(tx, { ...facts, id: documentId, jobId, userId, databaseId: database.id, metadata: facts.metadata ?? {} });
     // Told last: what is worked on says so first.

@@ -39,10 +39,11 @@ export class IngestBatches {
     private readonly download: UrlDownload,
   ) {}
 
-  /** @throws DatabaseNotFound, EmbeddingModelChanged, InvalidChunking, before anything is taken in; the reason of `signal` */
+  /** @throws DatabaseNotFound, EmbeddingModelChanged, InvalidChunking, UrlNotAllowed for `webhook_url`, before anything is taken in; the reason of `signal` */
   async ingest(principal: Principal, settings: IngestionSettings, dto: IngestBatchDto, { signal, problemOf }: Caller): Promise<BatchAcceptedDto> {
     const database = await this.transactions.forTenant(principal.tenantId, (tx) => this.databases.resolve(tx, principal, dto));
     chunkingOf(dto, settings, database);
+    await this.intake.webhookOf(dto);
     const options = { ...dto, database_id: database.id };
     const outOfTime = new AbortController();
     const timer = setTimeout(() => outOfTime.abort(new BatchOutOfTime(FETCHING_MS / 1000)), FETCHING_MS);

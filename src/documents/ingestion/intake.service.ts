@@ -5,8 +5,9 @@ import type { Principal } from '../../common/principal.js';
 import type { JobPriority } from '../../jobs/job.entity.js';
 import { DatabaseUnavailable } from '../../persistence/postgres-errors.js';
 import type { IngestionSettings } from '../../tenancy/tenant-configuration.service.js';
+import { WebhookUrls } from '../../webhooks/webhook-urls.js';
 import { FileRefused, FileTypeNotAllowed } from '../documents.errors.js';
-import { AcceptedDto, type IngestFileDto, type IngestTextDto } from '../dto/ingest.dto.js';
+import { AcceptedDto, type IngestFileDto, type IngestOptionsDto, type IngestTextDto } from '../dto/ingest.dto.js';
 import { BlobStore, type StagedBlob } from '../storage/blob-store.js';
 import { firstOriginalKey, laterOriginalKey } from '../versions/blob-keys.js';
 import { DocumentEntries } from './document-entries.js';
@@ -49,7 +50,13 @@ export class IntakeService {
   constructor(
     private readonly entries: DocumentEntries,
     private readonly blobs: BlobStore,
+    private readonly webhookUrls: WebhookUrls,
   ) {}
+
+  /** Null when there is none to tell. @throws UrlNotAllowed */
+  async webhookOf({ webhook_url: url }: IngestOptionsDto): Promise<string | null> {
+    return url === undefined ? null : this.webhookUrls.requireStorable(url);
+  }
 
   /** Before anything is received: whether the tenant could keep a document of at least so many bytes. @throws QuotaExceeded */
   requireRoom(principal: Principal, sizeBytes: number): Promise<void> {
@@ -73,7 +80,7 @@ export class IntakeService {
 
   /**
    * The received file becomes a document or the next version of one, or is gone.
-   * @throws FileRefused, FileTypeNotAllowed, InvalidChunking, DatabaseNotFound, DocumentNotFound, DuplicateDocument, IllegalTransition, DocumentChanged, QuotaExceeded
+   * @throws UrlNotAllowed for `webhook_url`, FileRefused, FileTypeNotAllowed, InvalidChunking, DatabaseNotFound, DocumentNotFound, DuplicateDocument, IllegalTransition, DocumentChanged, QuotaExceeded
    */
   accept(principal: Principal, settings: IngestionSettings, file: ReceivedFile, dto: IngestFileDto | IngestTextDto, priority: JobPriority = 'normal'): Promise<AcceptedDto> {
     return this.acceptFor(principal, settings, file, dto, { priority, answerOf: (accepted) => accepted });
@@ -91,6 +98,7 @@ export class IntakeService {
     const jobId = uuidv7();
     let kept: string | null = null;
     try {
+      const webhookUrl = await this.webhookOf(dto);
       const { type, mediaType, extension } = await typeOf(file, settings);
       const name = displayName(file.declared.fileName, `document.${extension}`);
       const replaced = dto.replace_existing ? await this.entries.findReplaced(principal, dto, name) : null;
@@ -103,6 +111,7 @@ export class IntakeService {
         jobId,
         isReplacement: replaced !== null,
         priority,
+        webhookUrl,
         title: dto.title ?? name,
         name,
         type,

@@ -22,6 +22,7 @@ export class UrlIngestion {
     // The name of what comes is not known yet.
     await this.transactions.forTenant(principal.tenantId, (tx) => this.targets.find(tx, principal, { ...dto, replace_existing: false }, ''));
     await this.intake.requireRoom(principal, 0);
+    await this.intake.webhookOf(dto);
     const file = await this.download.fetch(dto.url, settings, signal);
     return this.intake.accept(principal, settings, file, dto);
   }

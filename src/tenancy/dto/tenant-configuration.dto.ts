@@ -24,7 +24,7 @@ export class TenantConfigurationDto {
   default_chunk_overlap: number;
   /** Whether audio, video and images are taken, for remote workers to read. Switched off, it refuses new ones; what was taken before still waits for a worker. */
   enable_remote_processing: boolean;
-  /** Kept for later: there are no webhooks yet. */
+  /** Whether anything is sent to webhooks, and to the `webhook_url` of an ingest. Switched off, what happens is told to nobody; what was to be sent before waits until it is switched on again. */
   enable_webhooks: boolean;
   /** Anything of your own; the server does not look into it. */
   @ApiProperty({ type: 'object', additionalProperties: true })
@@ -98,7 +98,7 @@ export class UpdateTenantConfigurationDto {
   @IsBoolean()
   enable_remote_processing?: boolean | null;
 
-  /** Kept for later: there are no webhooks yet. */
+  /** Whether anything is sent to webhooks, and to the `webhook_url` of an ingest. Switched off, what happens is told to nobody; what was to be sent before waits until it is switched on again. */
   @IsOptional()
   @IsBoolean()
   enable_webhooks?: boolean | null;

@@ -1,0 +1,83 @@
+import { Injectable } from '@nestjs/common';
+import type { SystemTx, TenantTx } from '../../persistence/transactions.js';
+import { DELIVERY_CHANNEL } from './delivery-channel.js';
+import type { CallOutcome } from './webhook-calls.js';
+import { WebhookDeliveryEntity, type DeliveryStatus } from './webhook-delivery.entity.js';
+
+export type NewDelivery = Pick<WebhookDeliveryEntity, 'eventType' | 'eventAt' | 'documentId' | 'data'>;
+
+export interface DeliveryFilter {
+  webhookId: string;
+  status?: DeliveryStatus;
+  eventType?: string;
+}
+
+/** As it was written down when it ended; one whose sender was killed left nothing. */
+export type AttemptRow = Omit<CallOutcome, 'retryAfter'> & { number: number };
+
+const KEPT_DAYS = 30;
+const IS_SWITCHED_ON = `EXISTS (SELECT FROM tenants t WHERE t.id = $1 AND (t.configuration ->> 'enableWebhooks')::boolean IS NOT FALSE)`;
+
+const valuesOf = (tx: TenantTx, { eventType, eventAt, documentId, data }: NewDelivery): unknown[] => [tx.tenantId, eventType, eventAt, documentId, JSON.stringify(data)];
+
+@Injectable()
+export class DeliveriesRepository {
+  /** One for each webhook that is switched on and has one of these filters. */
+  async insertForWebhooks(tx: TenantTx, delivery: NewDelivery, filters: readonly string[]): Promise<void> {
+    await tx.manager.query(
+      `INSERT INTO webhook_deliveries (tenant_id, webhook_id, lane, event_type, event_at, document_id, data)
+       SELECT tenant_id, id, id::text, $2::text, $3::timestamptz, $4::uuid, $5::jsonb FROM webhooks WHERE tenant_id = $1 AND is_active AND events && $6::text[] AND ${IS_SWITCHED_ON}`,
+      [...valuesOf(tx, delivery), filters],
+    );
+  }
+
+  /** One for the `webhook_url` of the ingest, when it has one. */
+  async insertForIngest(tx: TenantTx, delivery: NewDelivery, jobId: string): Promise<void> {
+    await tx.manager.query(
+      `INSERT INTO webhook_deliveries (tenant_id, url, lane, event_type, event_at, document_id, data)
+       SELECT tenant_id, url, substring(url FROM '^[a-z]+://[^/?#]+'), $2::text, $3::timestamptz, $4::uuid, $5::jsonb FROM ingest_webhooks WHERE tenant_id = $1 AND job_id = $6 AND ${IS_SWITCHED_ON}`,
+      [...valuesOf(tx, delivery), jobId],
+    );
+  }
+
+  listNewestFirst(tx: TenantTx, filter: DeliveryFilter, page: { limit: number; before: string | null }): Promise<WebhookDeliveryEntity[]> {
+    const query = tx.manager
+      .createQueryBuilder(WebhookDeliveryEntity, 'delivery')
+      .where('delivery.tenant_id = :tenantId AND delivery.webhook_id = :webhookId', { tenantId: tx.tenantId, webhookId: filter.webhookId });
+    if (filter.status !== undefined) query.andWhere('delivery.status = :status', { status: filter.status });
+    if (filter.eventType !== undefined) query.andWhere('delivery.event_type = :eventType', { eventType: filter.eventType });
+    if (page.before !== null) query.andWhere('delivery.id < :before', { before: page.before });
+    return query.orderBy('delivery.id', 'DESC').limit(page.limit).getMany();
+  }
+
+  find(tx: TenantTx, webhookId: string, id: string): Promise<WebhookDeliveryEntity | null> {
+    return tx.manager.findOne(WebhookDeliveryEntity, { where: { tenantId: tx.tenantId, webhookId, id } });
+  }
+
+  listAttempts(tx: TenantTx, deliveryId: string): Promise<AttemptRow[]> {
+    return tx.manager.query<AttemptRow[]>(
+      `SELECT number, started_at AS "startedAt", duration_ms AS "durationMs", status_code AS "statusCode", error, response
+         FROM webhook_attempts WHERE tenant_id = $1 AND delivery_id = $2 ORDER BY number`,
+      [tx.tenantId, deliveryId],
+    );
+  }
+
+  /** From the beginning, behind what waits of its document by now. One that is just being sent is left to that. */
+  async replay(tx: TenantTx, webhookId: string, id: string): Promise<void> {
+    await tx.manager.query(
+      `UPDATE webhook_deliveries SET status = 'pending', sequence = DEFAULT, failures = 0, due_at = now(), give_up_at = NULL, ended_at = NULL
+        WHERE tenant_id = $1 AND webhook_id = $2 AND id = $3 AND (status <> 'pending' OR leased_until IS NULL OR leased_until <= now())`,
+      [tx.tenantId, webhookId, id],
+    );
+    await tx.manager.query('SELECT pg_notify($1, $2)', [DELIVERY_CHANNEL, '']);
+  }
+
+  /** Answers how many were removed: fewer than `limit` were all there are. */
+  async removeOld(tx: SystemTx, limit: number): Promise<number> {
+    const [, removed] = await tx.manager.query<[unknown[], number]>(
+      `DELETE FROM webhook_deliveries WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM webhook_deliveries WHERE created_at < now() - make_interval(days => $1) LIMIT $2)`,
+      [KEPT_DAYS, limit],
+    );
+    return removed;
+  }
+}
