@@ -11,7 +11,7 @@ import { BlobStoreUnavailable } from '../../src/documents/documents.errors.js';
 import type { BlobStore } from '../../src/documents/storage/blob-store.js';
 import { FilesystemBlobStore } from '../../src/documents/storage/filesystem.blob-store.js';
 import { S3BlobStore } from '../../src/documents/storage/s3.blob-store.js';
-import { S3_CREDENTIALS, S3Server } from '../support/s3-server.js';
+import { S3Server } from '../support/s3-server.js';
 
 const LIMITS = { maxBytes: 1000, maxSize: 'a limit', headBytes: 4 };
 
@@ -19,7 +19,6 @@ let s3: S3Server;
 let home: string;
 
 beforeAll(async () => {
-  Object.assign(process.env, S3_CREDENTIALS);
   Logger.overrideLogger(false);
   s3 = await S3Server.start();
 });

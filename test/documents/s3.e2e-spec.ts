@@ -19,7 +19,6 @@ describe('documents whose files are in a bucket', () => {
   let client: ApiClient;
 
   beforeAll(async () => {
-    Object.assign(process.env, S3_CREDENTIALS);
     s3 = await S3Server.start();
     server = await TestApp.start({ BLOB_STORE: s3.address() });
     admin = await administrator(server);
@@ -71,7 +70,7 @@ describe('documents whose files are in a bucket', () => {
     expect(await client.get(`/api/v1/documents/${id}/content`)).toMatchObject(away);
     expect(await incoming()).toEqual([]);
     expect(await documents()).toBe(before);
-    expect((await client.post('/api/v1/search', { query: 'kingfishers' })).body.results).toHaveLength(1);
+    expect((await client.post('/api/v1/search', { query: 'kingfishers' })).body.results[0].text).toBe('Kingfishers dive.');
     expect(await server.anonymous.get('/health/ready')).toMatchObject(away);
     expect((await server.anonymous.get('/health/live')).status).toBe(200);
     const page = (await admin.get('/admin/health')).body;

@@ -11,7 +11,7 @@ const S3RVER = path.resolve('node_modules/s3rver/bin/s3rver.js');
 /** How s3rver names the file of an object; those of its metadata lie beside it. */
 const OBJECT = '._S3rver_object';
 
-/** s3rver's own, which it takes and no other. */
+/** For processes that a test starts; the tests' own environment has them from `npm test`. */
 export const S3_CREDENTIALS = { AWS_ACCESS_KEY_ID: 'S3RVER', AWS_SECRET_ACCESS_KEY: 'S3RVER' };
 
 /** A server that speaks S3, of one test file, with one bucket. What it acknowledged is there again after `restart`. */
@@ -49,7 +49,7 @@ export class S3Server {
   /** Every key below `morag/`, without that. */
   async keys(): Promise<string[]> {
     const objects = (await filesIn(path.join(this.directory, 'files/morag'))).filter((file) => file.endsWith(OBJECT));
-    return objects.map((file) => file.slice(0, -OBJECT.length));
+    return objects.map((file) => file.slice(0, -OBJECT.length)).toSorted();
   }
 
   /** As if it had been put so long ago. */
