@@ -64,6 +64,7 @@ export const VARIABLES = {
   DATA_DIR: withDefault(text, './.data', 'embedded database, vectors, files and generated secrets'),
   DATABASE_URL: secret(address('postgres:', 'postgresql:'), 'PostgreSQL (15 or newer) to use instead of the embedded one'),
   DATABASE_POOL: withDefault(integer(2, 200), '10', 'database connections this process may hold for requests and jobs'),
+  MIGRATE_ON_START: withDefault(flag, 'true', '`false`: this process does not migrate, and starts once `--migrate` has been run, by a login with more rights'),
   REDIS_URL: secret(address('redis:', 'rediss:'), 'Redis that counts rate limits for all processes together (unset: each process counts for itself)'),
   BLOB_STORE: optional(blobAddress, 'where original files are kept: `file:///absolute/path` or `s3://bucket/prefix?region=…&endpoint=https://…`, with credentials as the AWS SDK finds them, such as AWS_ACCESS_KEY_ID (unset: `blobs` in DATA_DIR)'),
   JWT_SECRET: secret(longSecret, 'signs access tokens (unset: generated into DATA_DIR; required in production)'),
