@@ -57,8 +57,13 @@ export function readJsonOnly(server: FastifyInstance): void {
 
 /** A request that is not answered by then, such as an upload that stalled, does not hold up the rest of the shutdown. */
 const DRAIN_MS = 12_000;
+/** Who has connected just before sends a request within this time, or has to connect to another process. */
+const SETTLE_MS = 200;
 
-/** Lets every accepted request have its answer before the connections are closed. */
+/**
+ * Lets every accepted request have its answer before the connections are closed. Nobody new is let in meanwhile: a proxy whose connection is refused
+ * asks another process, even with a POST; one that is answered 503, or cut off, may not.
+ */
 export function drainBeforeClose(server: FastifyInstance): void {
   let pending = 0;
   let onDrained: (() => void) | undefined;
@@ -73,6 +78,10 @@ export function drainBeforeClose(server: FastifyInstance): void {
     done();
   });
   server.addHook('preClose', async () => {
+    // After this turn of the loop, in which everybody who waits to be accepted is: the others would be cut off.
+    await new Promise((resolve) => void setImmediate(resolve));
+    server.server.close();
+    await delay(SETTLE_MS);
     if (pending === 0) return;
     const drained = new Promise<void>((resolve) => (onDrained = resolve));
     await Promise.race([drained, delay(DRAIN_MS, undefined, { ref: false })]);
