@@ -39,11 +39,11 @@ export class Nginx {
   static async before(upstreams: readonly string[]): Promise<Nginx> {
     const directory = await mkdtemp(path.join(tmpdir(), 'morag-nginx-'));
     const port = await freePort();
-    const servers = upstreams.map((url) => `server ${new URL(url).host} max_fails=1 fail_timeout=2s;`).join(' ');
+    const servers = upstreams.map((url) => `server ${new URL(url).host} max_fails=0;`).join(' ');
     const settings = replaced(await readFile('deploy/nginx.conf', 'utf8'), [
       [/worker_processes auto;/, 'worker_processes 1;'],
       [/resolver 127\.0\.0\.11 [^;]+;/, ''],
-      [/server api:3000 resolve max_fails=1 fail_timeout=2s;/, servers],
+      [/server api:3000 resolve max_fails=0;/, servers],
       [/listen 8080;/, `listen 127.0.0.1:${port};`],
       [/\/tmp\//g, `${directory}/`],
     ]);
