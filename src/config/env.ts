@@ -49,8 +49,7 @@ const address = (...protocols: string[]) =>
 const blobAddress = z
   .string()
   .transform(readBlobAddress)
-  .refine((place) => place !== null, 'must look like file:///absolute/path or s3://bucket/prefix?region=…&endpoint=https://…')
-  .transform((place) => place!);
+  .refine((place) => place !== null, 'must look like file:///absolute/path or s3://bucket/prefix?region=…&endpoint=https://…');
 const oneOf = <const Values extends readonly string[]>(...values: Values) => z.enum(values, `must be one of: ${values.join(', ')}`).describe(values.join(' or '));
 const text = z.string().min(1);
 const longSecret = z.string().min(32, 'must have at least 32 characters').describe('text, 32 characters or more');

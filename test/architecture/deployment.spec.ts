@@ -75,7 +75,7 @@ describe('compose.yaml', () => {
 
   it('mounts files and volumes that there are, and waits for services that there are', () => {
     for (const [, service] of services) {
-      for (const [source] of (service.volumes ?? []).map((volume: string) => volume.split(':'))) expect(source!.startsWith('./') ? existsSync(source!) : source! in compose.volumes).toBe(true);
+      for (const [source] of (service.volumes ?? []).map((volume: string) => volume.split(':'))) expect(source!.startsWith('./') ? existsSync(source!) : source in compose.volumes).toBe(true);
       for (const network of service.networks) expect(compose.networks).toHaveProperty(network);
       for (const needed of Object.keys(service.depends_on ?? {})) expect(compose.services).toHaveProperty(needed);
     }
@@ -105,7 +105,7 @@ describe('deploy/kubernetes', () => {
   const servers = objects.filter(({ kind }) => kind === 'Deployment');
 
   it('is all in the kustomization, but for the secrets', () => {
-    expect([...parsed(path.join(KUBERNETES, 'kustomization.yaml')).resources, 'secret.example.yaml'].toSorted()).toEqual(files.toSorted());
+    expect((parsed(path.join(KUBERNETES, 'kustomization.yaml')).resources as string[]).concat('secret.example.yaml').toSorted()).toEqual(files.toSorted());
     expect(objects.filter(({ kind }) => kind === 'Secret').flatMap(({ stringData }) => Object.values(stringData)).filter((value) => value !== '')).toEqual([]);
   });
 

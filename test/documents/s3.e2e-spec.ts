@@ -88,6 +88,20 @@ describe('documents whose files are in a bucket', () => {
     expect((await client.upload('Kept now.', 'kept.txt')).status).toBe(202);
   });
 
+  it('are not waited for without end while the bucket answers nothing', async () => {
+    s3.hang();
+    try {
+      const [upload, ready] = await Promise.all([client.upload('Nobody takes this.', 'hung.txt'), server.anonymous.get('/health/ready')]);
+      expect(upload).toMatchObject({ status: 503, body: { code: 'blob_store_unavailable' } });
+      expect(ready.status).toBe(503);
+      expect(await incoming()).toEqual([]);
+    } finally {
+      s3.resume();
+    }
+    // What it had taken in by then it keeps: nobody can tell whether it has, and the reconciliation finds it.
+    await eventually(() => server.anonymous.get('/health/ready'), ({ status }) => status === 200);
+  }, 20_000);
+
   it('are compared with the rows: what no document has is found and removed, what is gone is told', async () => {
     const reconciliation = server.app.get(StoreReconciliation, { strict: false });
     const blobs = server.app.get(BlobStore, { strict: false });

@@ -14,11 +14,12 @@ import { Staging } from './staging.js';
 type Sdk = typeof import('@aws-sdk/client-s3');
 
 const CONNECT_MS = 2000;
-/** Until the answer begins. */
-const ANSWER_MS = 10_000;
+/** Until the answer begins, for what sends no file. */
+const ANSWER_MS = 5000;
+/** And so much longer for each MiB of a file. */
+const MS_PER_MIB = 1000;
 /** Nothing moves: as long as the server waits for a client that reads nothing. */
 const STALLED_MS = 120_000;
-const NO_LIMIT = 0;
 const PUT_ATTEMPTS = 3;
 const PUT_PAUSE_MS = 200;
 const REMOVALS_AT_ONCE = 16;
@@ -32,6 +33,12 @@ const statusOf = (error: unknown): number | undefined => (error as { $metadata?:
 
 /** A bucket that is not there is no missing file. */
 const isMissing = (error: unknown): boolean => statusOf(error) === 404 && (error as Error).name !== 'NoSuchBucket';
+
+/** Not one that was refused, nor one that was not answered in all its time. */
+function isWorthAnotherPut(error: unknown): boolean {
+  const status = statusOf(error);
+  return status === undefined ? (error as Error).name !== 'TimeoutError' : status >= 500;
+}
 
 /**
  * Objects in a bucket of Amazon S3 or of a server that speaks its protocol. A file arrives on this machine's disk and is then put by *one* request, so that the
@@ -154,11 +161,10 @@ export class S3BlobStore extends BlobStore {
       try {
         // A server that knows this checksum refuses what is not what arrived.
         const input = { ...this.at(key), Body: body, ContentLength: staged.sizeBytes, ChecksumSHA256: Buffer.from(staged.sha256, 'hex').toString('base64') };
-        await this.client.send(new this.sdk.PutObjectCommand(input), { requestTimeout: NO_LIMIT });
+        await this.client.send(new this.sdk.PutObjectCommand(input), { requestTimeout: ANSWER_MS + (staged.sizeBytes / 2 ** 20) * MS_PER_MIB });
         return;
       } catch (error) {
-        const status = statusOf(error);
-        if (attempt === PUT_ATTEMPTS || (status !== undefined && status < 500)) throw error;
+        if (attempt === PUT_ATTEMPTS || !isWorthAnotherPut(error)) throw error;
         await delay(PUT_PAUSE_MS * attempt);
       } finally {
         body.destroy();
