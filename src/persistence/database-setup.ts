@@ -103,14 +103,14 @@ export function whatSchemaLacks(url: string): Promise<string | null> {
   return withClient(url, async (client) => {
     const { rows } = await client.query<{ exists: boolean }>(`SELECT to_regclass('public.migrations') IS NOT NULL AND EXISTS (SELECT FROM pg_roles WHERE rolname = 'morag_system') AS exists`);
     if (!rows[0]!.exists) return 'it is empty';
-    await client.query('SET ROLE morag_system');
     try {
+      await client.query('SET ROLE morag_system');
       const done = new Set((await client.query<{ name: string }>('SELECT name FROM public.migrations')).rows.map(({ name }) => name));
       const missing = MIGRATIONS.filter(({ name }) => !done.has(name));
       return missing.length === 0 ? null : `${missing.length} migrations are missing`;
     } catch (error) {
-      // Only migrating lets the servers see what was migrated.
-      if (errorCode(error) === '42501') return 'it was never migrated by this version';
+      // Migrating lets morag_system see what was migrated, from this version on.
+      if (errorCode(error) === '42501') return `this login may not see what was migrated: ${errorMessage(error)}`;
       throw error;
     }
   });

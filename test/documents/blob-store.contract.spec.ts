@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
@@ -171,8 +171,10 @@ describe.each([
     for (const file of [old, young]) await writeFile(file, 'half a fi');
     const aDayAgo = Date.now() / 1000 - 25 * 3600;
     await utimes(old, aDayAgo, aDayAgo);
+    // Listed, and gone when it is looked at, as one that another process has just kept.
+    await symlink('gone', path.join(home, 'incoming', 'kept'));
     (await open()).close();
-    expect(await incoming()).toEqual(['young']);
+    expect(await incoming()).toEqual(['kept', 'young']);
   });
 
   it('knows the room on the disk where files arrive', async () => {

@@ -109,10 +109,12 @@ export class ExtractionChild {
       this.isWaitingForInput = false;
       await new Promise<void>((resolve, reject) => stdin.write(piece, (error) => (error ? reject(error) : resolve())));
       fedBytes += piece.length;
+      // The child may answer before the stream says that it has ended.
+      if (fedBytes >= sizeBytes) break;
       this.isWaitingForInput = true;
     }
     this.isWaitingForInput = false;
-    if (fedBytes !== sizeBytes) throw new Error('the file is shorter than it was');
+    if (fedBytes !== sizeBytes) throw new Error('the file has not the size it had');
   }
 
   private answer({ timeoutMs, maxRssMb }: ExtractionLimits, signal: AbortSignal | undefined, assign: (fail: (failure: unknown) => void) => void): Promise<ExtractedDocument> {

@@ -16,8 +16,18 @@ const ABANDONED_MS = 24 * 3_600_000;
 async function removeAbandoned(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
     const file = path.join(directory, name);
-    const { mtimeMs } = await stat(file);
-    if (Date.now() - mtimeMs > ABANDONED_MS) await rm(file, { force: true });
+    const changedMs = await lastChange(file);
+    if (changedMs !== null && Date.now() - changedMs > ABANDONED_MS) await rm(file, { force: true });
+  }
+}
+
+/** Null when it is gone: other processes receive into the same directory. */
+async function lastChange(file: string): Promise<number | null> {
+  try {
+    return (await stat(file)).mtimeMs;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw error;
   }
 }
 
