@@ -75,7 +75,7 @@ describe('compose.yaml', () => {
 
   it('mounts files and volumes that there are, and waits for services that there are', () => {
     for (const [, service] of services) {
-      for (const [source] of (service.volumes ?? []).map((volume: string) => volume.split(':'))) expect(source!.startsWith('./') ? existsSync(source!) : source in compose.volumes).toBe(true);
+      for (const [source] of (service.volumes ?? []).map((volume: string) => volume.split(':'))) expect(source.startsWith('./') ? existsSync(source) : source in compose.volumes).toBe(true);
       for (const network of service.networks) expect(compose.networks).toHaveProperty(network);
       for (const needed of Object.keys(service.depends_on ?? {})) expect(compose.services).toHaveProperty(needed);
     }
