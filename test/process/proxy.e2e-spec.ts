@@ -102,17 +102,18 @@ describeWithNginx('two API processes behind deploy/nginx.conf', () => {
       load(() => client.get('/api/v1/documents?limit=5')),
     ]);
     const served = () => statuses[202] ?? 0;
-    await eventually(async () => served(), (count) => count > 10);
+    await eventually(async () => served(), (count) => count > 8);
     second.child.kill('SIGTERM');
     await second.says(/"msg":"stopping"/);
     const before = served();
-    await eventually(async () => served(), (count) => count > before + 60);
+    // Within the 12 seconds for which it waits for the upload, on a machine that is busy, too.
+    await eventually(async () => served(), (count) => count > before + 12);
     expect(await answerOf(unfinished)).toMatch(/^HTTP\/1\.1 202 /);
     expect(await second.ended()).toBe(0);
     const after = served();
-    await eventually(async () => served(), (count) => count > after + 10);
+    await eventually(async () => served(), (count) => count > after + 4, 60_000);
     isOver = true;
     await Promise.all(loads);
     expect(Object.keys(statuses)).toEqual(['200', '202']);
-  });
+  }, 90_000);
 });
