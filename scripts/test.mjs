@@ -13,8 +13,9 @@ if (args.length === process.argv.length - 2 && !(await buildIfStale())) {
 }
 
 // Each of jest's processes loads the whole server; the servers that tests start use the same cache. LanceDB's log level is set as the store sets it
-// for itself: of a test file's own environment the native library hears nothing.
-const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'morag-test-compile-cache'), LANCEDB_LOG: 'error', ...process.env };
+// for itself: of a test file's own environment the native library hears nothing. Nor does the SDK of S3, which gets the credentials that s3rver takes.
+const s3 = { AWS_ACCESS_KEY_ID: 'S3RVER', AWS_SECRET_ACCESS_KEY: 'S3RVER', AWS_PROFILE: '' };
+const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'morag-test-compile-cache'), LANCEDB_LOG: 'error', ...process.env, ...s3 };
 const jest = spawn(process.execPath, ['--experimental-vm-modules', '--no-warnings', join(root, 'node_modules/jest/bin/jest.js'), ...args], {
   cwd: root,
   stdio: 'inherit',

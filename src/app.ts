@@ -28,6 +28,8 @@ function adapterFor(config: Config): FastifyAdapter {
     frameworkErrors: refuseAddress,
     // Once `drainBeforeClose` has waited for the requests: a connection that is idle, or was never used, would hold up a shutdown for a minute.
     forceCloseConnections: true,
+    // `drainBeforeClose` lets nobody in any more; who is in gets a proper answer.
+    return503OnClosing: false,
     // A connection on which nothing moves, such as a stalled upload, is not kept for ever.
     connectionTimeout: STALLED_MS,
     // Also bounds the hooks of a shutdown, and has to leave `drainBeforeClose` its time.

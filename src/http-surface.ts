@@ -57,8 +57,15 @@ export function readJsonOnly(server: FastifyInstance): void {
 
 /** A request that is not answered by then, such as an upload that stalled, does not hold up the rest of the shutdown. */
 const DRAIN_MS = 12_000;
+/** Who has connected just before sends a request within this time, or is cut off. */
+const SETTLE_MS = 1000;
+/** Node accepts one connection a turn of its loop: so many may wait for that. */
+const TURNS = 50;
 
-/** Lets every accepted request have its answer before the connections are closed. */
+/**
+ * Lets every accepted request have its answer before the connections are closed. Nobody new is let in meanwhile: a proxy whose connection is refused
+ * asks another process, even with a POST; one that is answered 503, or cut off, may not.
+ */
 export function drainBeforeClose(server: FastifyInstance): void {
   let pending = 0;
   let onDrained: (() => void) | undefined;
@@ -73,6 +80,10 @@ export function drainBeforeClose(server: FastifyInstance): void {
     done();
   });
   server.addHook('preClose', async () => {
+    // Whoever still waits to be accepted when the port is closed has connected, and is cut off.
+    for (let turn = 0; turn < TURNS; turn++) await new Promise((resolve) => void setImmediate(resolve));
+    const closed = new Promise<void>((resolve) => void server.server.close(() => resolve()));
+    await Promise.race([closed, delay(SETTLE_MS, undefined, { ref: false })]);
     if (pending === 0) return;
     const drained = new Promise<void>((resolve) => (onDrained = resolve));
     await Promise.race([drained, delay(DRAIN_MS, undefined, { ref: false })]);

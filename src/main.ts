@@ -18,7 +18,7 @@ function printHelp(): void {
     text: `${meaning}${secret ? ' [secret]' : ''} (${type}${fallback === '' ? '' : `; default: ${fallback}`})`,
   }));
   const width = Math.max(...rows.map((row) => row.name.length));
-  process.stdout.write('MoRAG Server: npm start [-- --help]\n\nEnvironment variables, all optional in development:\n\n');
+  process.stdout.write('MoRAG Server: npm start [-- --help | --migrate]\n\n--migrate brings the database up to date and ends.\n\nEnvironment variables, all optional in development:\n\n');
   for (const row of rows) process.stdout.write(`  ${row.name.padEnd(width)}  ${row.text}\n`);
 }
 
@@ -65,6 +65,7 @@ class Server {
   constructor(
     private readonly config: Config,
     private readonly logger: Logger,
+    private readonly onlyMigrates: boolean,
   ) {}
 
   start(): Promise<void> {
@@ -80,6 +81,11 @@ class Server {
   private async open(): Promise<void> {
     await this.startTracing();
     this.opening = this.openDatabase();
+    if (this.onlyMigrates) {
+      await this.opening;
+      this.logger.info('migrated');
+      return;
+    }
     // Loading the packages takes longer than starting the database: at the same time.
     const [databaseUrl, { createApp }, { FirstAdministrator }] = await Promise.all([this.opening, import('./app.js'), import('./auth/first-administrator.js')]);
     this.app = await createApp(this.config, databaseUrl, this.logger);
@@ -109,9 +115,9 @@ class Server {
     const warn = (message: string): void => this.logger.warn(message);
     if (this.config.env.DATABASE_URL === undefined) this.embedded = await EmbeddedPostgres.join(this.config.dataDir, warn);
     const databaseUrl = this.embedded?.url ?? this.config.env.DATABASE_URL!;
-    const [{ setUpDatabase }, { setUpQueue }] = await Promise.all([import('./persistence/database-setup.js'), import('./jobs/queue.setup.js')]);
-    await setUpDatabase(databaseUrl, { production: this.config.env.NODE_ENV === 'production', warn });
-    await setUpQueue(databaseUrl);
+    const { migrate, waitForSchema } = await import('./schema.js');
+    const { NODE_ENV, MIGRATE_ON_START } = this.config.env;
+    await (MIGRATE_ON_START || this.onlyMigrates ? migrate : waitForSchema)(databaseUrl, { production: NODE_ENV === 'production', warn });
     return databaseUrl;
   }
 
@@ -132,7 +138,8 @@ async function main(): Promise<void> {
   const config = Config.fromEnvironment();
   const logger = createRootLogger(config.env.LOG_LEVEL);
   if (config.env.ROLE === 'worker') giveWayToRequests();
-  const server = new Server(config, logger);
+  const onlyMigrates = process.argv.includes('--migrate');
+  const server = new Server(config, logger, onlyMigrates);
   const stop = (signal: string): void => {
     logger.info({ signal }, 'stopping');
     setTimeout(() => process.exit(1), SHUTDOWN_DEADLINE_MS).unref();
@@ -148,6 +155,7 @@ async function main(): Promise<void> {
   process.on('SIGINT', stop);
   try {
     await server.start();
+    if (onlyMigrates) await server.stop();
   } catch (error) {
     await server.stop();
     throw error;

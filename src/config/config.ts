@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { errorCode, errorMessage } from '../common/error-code.js';
+import type { BlobPlace } from './blob-address.js';
 import { readEnv, StartupError, type Env } from './env.js';
+
+/** Of Amazon's, and so of all that are like it: 5 GiB in one PUT. */
+const LARGEST_OBJECT_MB = 5 * 1024;
 
 interface Secrets {
   jwt: string;
@@ -66,7 +70,7 @@ function generatedSecrets(directory: string): Secrets {
 /** Everything the modules may know about how this process was set up. */
 export class Config {
   readonly dataDir: string;
-  readonly blobDir: string;
+  readonly blobPlace: BlobPlace;
   /** May be absent. */
   readonly modelDir: string;
   readonly docsEnabled: boolean;
@@ -79,8 +83,9 @@ export class Config {
   constructor(readonly env: Env) {
     this.dataDir = path.resolve(env.DATA_DIR);
     prepareDirectory('DATA_DIR', this.dataDir);
-    this.blobDir = env.BLOB_STORE === undefined ? path.join(this.dataDir, 'blobs') : fileURLToPath(env.BLOB_STORE);
-    prepareDirectory('BLOB_STORE', this.blobDir);
+    this.blobPlace = env.BLOB_STORE ?? { kind: 'directory', directory: pathToFileURL(path.join(this.dataDir, 'blobs')) };
+    if (this.blobPlace.kind === 'directory') prepareDirectory('BLOB_STORE', fileURLToPath(this.blobPlace.directory));
+    else if (env.MAX_UPLOAD_MB > LARGEST_OBJECT_MB) throw new StartupError(`MAX_UPLOAD_MB must be at most ${LARGEST_OBJECT_MB} with a BLOB_STORE on S3, which takes no more in one request.`);
     this.modelDir = path.resolve(env.EMBEDDING_MODEL_DIR ?? path.join(this.dataDir, 'models'));
     this.docsEnabled = env.DOCS_ENABLED ?? env.NODE_ENV !== 'production';
     this.maxUploadBytes = env.MAX_UPLOAD_MB * 1024 * 1024;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isAddressRange } from '../common/ip-ranges.js';
+import { readBlobAddress } from './blob-address.js';
 
 /** One environment variable: how it is read, what it means, and what holds when it is unset. */
 interface Variable<Value> {
@@ -45,7 +46,10 @@ const address = (...protocols: string[]) =>
   z
     .string()
     .refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), `must start with ${protocols.map((name) => `${name}//`).join(' or ')}`);
-const directoryAddress = z.string().refine((text) => /^file:\/\/\/(?!.*%2f)/i.test(text) && URL.canParse(text), 'must look like file:///absolute/path');
+const blobAddress = z
+  .string()
+  .transform(readBlobAddress)
+  .refine((place) => place !== null, 'must look like file:///absolute/path or s3://bucket/prefix?region=…&endpoint=https://…');
 const oneOf = <const Values extends readonly string[]>(...values: Values) => z.enum(values, `must be one of: ${values.join(', ')}`).describe(values.join(' or '));
 const text = z.string().min(1);
 const longSecret = z.string().min(32, 'must have at least 32 characters').describe('text, 32 characters or more');
@@ -59,8 +63,9 @@ export const VARIABLES = {
   DATA_DIR: withDefault(text, './.data', 'embedded database, vectors, files and generated secrets'),
   DATABASE_URL: secret(address('postgres:', 'postgresql:'), 'PostgreSQL (15 or newer) to use instead of the embedded one'),
   DATABASE_POOL: withDefault(integer(2, 200), '10', 'database connections this process may hold for requests and jobs'),
+  MIGRATE_ON_START: withDefault(flag, 'true', '`false`: this process does not migrate, and starts once `--migrate` has been run, by a login with more rights'),
   REDIS_URL: secret(address('redis:', 'rediss:'), 'Redis that counts rate limits for all processes together (unset: each process counts for itself)'),
-  BLOB_STORE: optional(directoryAddress, 'where original files are kept: `file:///absolute/path` (unset: `blobs` in DATA_DIR)'),
+  BLOB_STORE: optional(blobAddress, 'where original files are kept: `file:///absolute/path` or `s3://bucket/prefix?region=…&endpoint=https://…`, with credentials as the AWS SDK finds them, such as AWS_ACCESS_KEY_ID (unset: `blobs` in DATA_DIR)'),
   JWT_SECRET: secret(longSecret, 'signs access tokens (unset: generated into DATA_DIR; required in production)'),
   JWT_SECRET_PREVIOUS: secret(longSecret, 'the `JWT_SECRET` before the present one: its tokens are still accepted, none is signed with it'),
   SEALING_KEY: secret(longSecret, 'seals stored credentials and authenticates list cursors (unset: generated into DATA_DIR; required in production)'),

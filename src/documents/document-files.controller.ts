@@ -8,8 +8,8 @@ import { DocumentFiles, type DocumentFile } from './document-files.service.js';
 /** Whatever a browser makes of it, it runs nothing and reads nothing of ours. */
 const SANDBOX = "sandbox; default-src 'none'";
 
-function download({ handle, sizeBytes }: DocumentFile, type: string, name: string): StreamableFile {
-  return new StreamableFile(handle.createReadStream(), { type, length: sizeBytes, disposition: contentDisposition(name) });
+function download({ blob }: DocumentFile, type: string, name: string): StreamableFile {
+  return new StreamableFile(blob.stream, { type, length: blob.sizeBytes, disposition: contentDisposition(name) });
 }
 
 @ApiTags('Documents')

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import type { FileHandle } from 'node:fs/promises';
 import type { Principal } from '../common/principal.js';
 import { Transactions } from '../persistence/transactions.js';
 import type { DocumentEntity } from './document.entity.js';
 import { NotIngested, TextNotKept } from './documents.errors.js';
 import { DocumentsRepository } from './documents.repository.js';
 import { BlobStore } from './storage/blob-store.js';
+import type { OpenBlob } from './storage/open-blob.js';
 import { textKey } from './versions/blob-keys.js';
 import { isServed } from './versions/transitions.js';
 
@@ -14,9 +14,7 @@ const ATTEMPTS = 3;
 
 export interface DocumentFile {
   document: DocumentEntity;
-  /** Open: it can be read to its end whatever happens to the document. To be closed by whoever reads it. */
-  handle: FileHandle;
-  sizeBytes: number;
+  blob: OpenBlob;
 }
 
 /** The files of a document, opened for whoever may read it. */
@@ -45,8 +43,8 @@ export class DocumentFiles {
   private async openCurrent(principal: Principal, id: string, keyOf: (document: DocumentEntity) => string, missing: (document: DocumentEntity) => Error): Promise<DocumentFile> {
     for (let attempt = 1; ; attempt++) {
       const { document } = await this.transactions.forTenant(principal.tenantId, (tx) => this.documents.requireVisible(tx, id, principal.databaseIds));
-      const handle = await this.blobs.openForReading(keyOf(document));
-      if (handle) return { document, handle, sizeBytes: (await handle.stat()).size };
+      const blob = await this.blobs.openForReading(keyOf(document));
+      if (blob) return { document, blob };
       if (attempt === ATTEMPTS) throw missing(document);
     }
   }

@@ -114,6 +114,13 @@ export class StorageFull extends AppError {
   }
 }
 
+/** The server that keeps the files is away, or does not do what it is asked: for the operator to mend. */
+export class BlobStoreUnavailable extends ServiceUnavailable {
+  constructor(cause: unknown) {
+    super('blob_store_unavailable', 'The store of files does not answer. Nothing was kept; try again in a moment.', 5, { cause });
+  }
+}
+
 /** More texts wait to be cut than can be held; nothing was done for this one. */
 export class ProcessingBusy extends ServiceUnavailable {
   constructor() {

@@ -44,7 +44,10 @@ import { RemoteWorkers } from './remote/remote-workers.service.js';
 import { StoreReconciliationRepository } from './store-reconciliation.repository.js';
 import { StoreReconciliation } from './store-reconciliation.service.js';
 import { BlobStoreHealth } from './storage/blob-store.health.js';
+import { openBlobStore } from './storage/blob-store.factory.js';
 import { BlobStore } from './storage/blob-store.js';
+import { BlobStoreMetrics } from './storage/blob-store.metrics.js';
+import { MeteredBlobStore } from './storage/metered.blob-store.js';
 import { DocumentContentsRepository } from './versions/document-contents.repository.js';
 import { DocumentLife } from './versions/document-life.service.js';
 import { ContentsOfDatabases } from './databases/contents-of-databases.js';
@@ -62,7 +65,8 @@ import { RevisionSteps } from './versions/revision-steps.js';
   imports: [TypeOrmModule.forFeature([DocumentEntity]), DatabasesModule, TenancyModule, WebhooksModule],
   controllers: [DocumentsController, DocumentFilesController, DocumentBatchesController, IngestionController, IngestBatchesController, ProcessingController, RemoteWorkersController],
   providers: [
-    { provide: BlobStore, inject: [Config], useFactory: (config: Config) => BlobStore.open(config.blobDir) },
+    BlobStoreMetrics,
+    { provide: BlobStore, inject: [Config, BlobStoreMetrics], useFactory: async (config: Config, metrics: BlobStoreMetrics) => new MeteredBlobStore(await openBlobStore(config), metrics) },
     { provide: Extraction, useFactory: () => new Extraction() },
     DocumentsRepository, DocumentListRepository, DocumentStatisticsRepository, ChunksRepository, DocumentsService, DocumentFiles, DocumentBatches, DocumentRefresh, DocumentCharges, DocumentEntries, IntakeService, FileUpload, IngestionsService, EmbeddingCheckpointsRepository, DocumentEmbedding, IngestHandler, ChunkPreviews, PurgeHandler,
     UrlDownload, UrlIngestion, Conversion, IngestBatches, IngestBatchesRepository, RemoteWorkers,

@@ -1,4 +1,5 @@
 import { PgBoss } from 'pg-boss';
+import { errorMessage } from '../common/error-code.js';
 
 export const QUEUE_SCHEMA = 'pgboss';
 /** Any constant will do, as long as every process that starts uses the same. */
@@ -16,6 +17,21 @@ const protect = (table: string): string => `
       WITH CHECK (group_id = current_setting('app.tenant_id', true) AND data ->> 'tenantId' = group_id);
     CREATE POLICY system_access ON ${QUEUE_SCHEMA}.${table} TO morag_system USING (true) WITH CHECK (true);
   END IF;`;
+
+/** What this version needs of the queue's own tables, in words; null when they are there. */
+export async function whatQueueLacks(databaseUrl: string): Promise<string | null> {
+  const options = { connectionString: databaseUrl, options: '-c role=morag_system', schema: QUEUE_SCHEMA, application_name: 'morag-queue-setup', max: 1, supervise: false, schedule: false };
+  const boss = new PgBoss({ ...options, migrate: false, createSchema: false });
+  boss.on('error', () => undefined);
+  try {
+    await boss.start();
+    return null;
+  } catch (error) {
+    return `the queue: ${errorMessage(error)}`;
+  } finally {
+    await boss.stop({ graceful: false });
+  }
+}
 
 /**
  * Installs or upgrades the queue's own tables as the owner of the schema. Tenants may put in work of their own and read back the id

@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import { errorCode, errorMessage } from '../common/error-code.js';
 import { StartupError } from '../config/env.js';
 import { migrationOptions } from './data-source.js';
+import { MIGRATIONS } from './migrations/index.js';
 
 /** Fixes to the planner and to row level security that isolation relies on. */
 const OLDEST_SAFE_MINOR: Readonly<Record<number, number>> = { 15: 14, 16: 10, 17: 6 };
@@ -74,22 +75,56 @@ export interface SetupOptions {
   warn(message: string): void;
 }
 
+function judge(login: LoginRole, options: SetupOptions): void {
+  refuseOldServer(login.version);
+  if (!login.superuser && !login.bypassesRls) return;
+  const warning = `DATABASE_URL logs in as "${login.name}", which no row level security binds. Use a role that is neither superuser nor BYPASSRLS.`;
+  if (options.production) throw new StartupError(warning);
+  options.warn(warning);
+}
+
+async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url, application_name: 'morag-setup', connectionTimeoutMillis: 5000 });
+  await connectOrExplain(client, url);
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** What `setUpDatabase` asks of server and login, of one that changes nothing. @throws StartupError */
+export function requireSafeLogin(url: string, options: SetupOptions): Promise<void> {
+  return withClient(url, async (client) => judge(await describeLogin(client), options));
+}
+
+/** What this version needs and the database has not, in words; null when it has everything. What a newer version added is no hindrance. */
+export function whatSchemaLacks(url: string): Promise<string | null> {
+  return withClient(url, async (client) => {
+    const { rows } = await client.query<{ exists: boolean }>(`SELECT to_regclass('public.migrations') IS NOT NULL AND EXISTS (SELECT FROM pg_roles WHERE rolname = 'morag_system') AS exists`);
+    if (!rows[0]!.exists) return 'it is empty';
+    try {
+      await client.query('SET ROLE morag_system');
+      const done = new Set((await client.query<{ name: string }>('SELECT name FROM public.migrations')).rows.map(({ name }) => name));
+      const missing = MIGRATIONS.filter(({ name }) => !done.has(name));
+      return missing.length === 0 ? null : `${missing.length} migrations are missing`;
+    } catch (error) {
+      // Migrating lets morag_system see what was migrated, from this version on.
+      if (errorCode(error) === '42501') return `this login may not see what was migrated: ${errorMessage(error)}`;
+      throw error;
+    }
+  });
+}
+
 /**
  * Brings roles and schema up to date; safe to run in several processes at once.
  * @throws StartupError when the server is too old or the login role may not do it
  */
 export async function setUpDatabase(url: string, options: SetupOptions): Promise<void> {
-  const client = new pg.Client({ connectionString: url, application_name: 'morag-setup', connectionTimeoutMillis: 5000 });
-  await connectOrExplain(client, url);
-  try {
+  await withClient(url, async (client) => {
     await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
     const login = await describeLogin(client);
-    refuseOldServer(login.version);
-    if (login.superuser || login.bypassesRls) {
-      const warning = `DATABASE_URL logs in as "${login.name}", which no row level security binds. Use a role that is neither superuser nor BYPASSRLS.`;
-      if (options.production) throw new StartupError(warning);
-      options.warn(warning);
-    }
+    judge(login, options);
     try {
       await ensureRoles(client, login);
       await openSchema(client);
@@ -97,9 +132,7 @@ export async function setUpDatabase(url: string, options: SetupOptions): Promise
       throw explain(error, login.name);
     }
     await migrate(url);
-  } finally {
-    await client.end();
-  }
+  });
 }
 
 async function connectOrExplain(client: pg.Client, url: string): Promise<void> {
@@ -117,6 +150,8 @@ async function migrate(url: string): Promise<void> {
   await dataSource.initialize();
   try {
     await dataSource.runMigrations();
+    // For servers that do not migrate, and ask whether somebody has.
+    await dataSource.query('GRANT SELECT ON migrations TO morag_system');
   } finally {
     await dataSource.destroy();
   }

@@ -11,6 +11,7 @@ import { Extraction } from './extraction.js';
 import { displayName } from './file-name.js';
 import { FileUpload } from './file-upload.js';
 import { IntakeService, typeOf, type ReceivedFile } from './intake.service.js';
+import { opened, openFile } from '../storage/open-blob.js';
 import { DOCUMENT_TYPES, isReadableType, type ReadableType } from './media-type.js';
 import { ConversionFailed, ConversionsBusy } from './sources.errors.js';
 import { UrlDownload } from './url-download.js';
@@ -62,7 +63,7 @@ export class Conversion {
 
   private async extract({ blob, declared, sourceUrl }: ReceivedFile, type: ReadableType, signal: AbortSignal): Promise<ExtractedDocument> {
     try {
-      return await this.extraction.extract(blob.path, { ...declared, type, mainContentOnly: sourceUrl !== undefined }, signal);
+      return await this.extraction.extract(() => opened(openFile(blob.path), blob.path), { ...declared, type, mainContentOnly: sourceUrl !== undefined }, signal);
     } catch (error) {
       throw error instanceof ExtractionFailed ? new ConversionFailed(error) : error;
     }

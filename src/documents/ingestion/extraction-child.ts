@@ -1,6 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { readFile, type FileHandle } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { giveWayToRequests } from '../../common/process-priority.js';
+import { BlobStoreUnavailable } from '../documents.errors.js';
+import type { OpenBlob } from '../storage/open-blob.js';
 import type { ExtractedDocument } from './extracted-document.js';
 import { ExtractionFailed, type ExtractionFailureCode } from './extraction-failed.js';
 import type { ReadableType } from './media-type.js';
@@ -27,12 +29,12 @@ export interface ExtractionLimits {
 }
 
 const WATCHDOG_INTERVAL_MS = 100;
-const PIECE_BYTES = 256 * 1024;
 
 /** A process that reads files, one after the other, and is killed by whoever has no more use for it. */
 export class ExtractionChild {
   private readonly child: ChildProcess;
   private read = 0;
+  private isWaitingForInput = false;
 
   constructor(command: readonly string[], directory: string) {
     this.child = spawn(process.execPath, command, {
@@ -57,12 +59,15 @@ export class ExtractionChild {
     return this.child.pid !== undefined && this.child.exitCode === null && this.child.signalCode === null;
   }
 
-  /** @throws ExtractionFailed; the signal's reason when aborted. The child is then of no more use. */
-  async extract(input: FileHandle, question: Omit<Assignment, 'size'>, limits: ExtractionLimits, signal: AbortSignal | undefined): Promise<ExtractedDocument> {
-    const { size } = await input.stat();
-    const document = await this.answer(limits, signal, () => this.assign(input, { ...question, size }));
-    this.read += 1;
-    return document;
+  /** @throws ExtractionFailed; BlobStoreUnavailable when the input does not come; the signal's reason when aborted. The child is then of no more use. */
+  async extract(input: OpenBlob, question: Omit<Assignment, 'size'>, limits: ExtractionLimits, signal: AbortSignal | undefined): Promise<ExtractedDocument> {
+    try {
+      const document = await this.answer(limits, signal, (fail) => this.assign(input, { ...question, size: input.sizeBytes }, fail));
+      this.read += 1;
+      return document;
+    } finally {
+      input.stream.destroy();
+    }
   }
 
   /** In MB; null when the process is gone. */
@@ -85,25 +90,34 @@ export class ExtractionChild {
     this.child.kill('SIGKILL');
   }
 
-  private assign(input: FileHandle, assignment: Assignment): void {
+  private assign(input: OpenBlob, assignment: Assignment, fail: (failure: unknown) => void): void {
     // The channel and the pipe of a child that is already dead; its exit tells more.
     this.child.send(assignment, () => undefined);
-    // Half a file is no file; what the child said before it died is already here.
-    this.feed(input, assignment.size).catch(() => this.kill());
+    this.feed(input).catch((error: unknown) => {
+      if (error instanceof BlobStoreUnavailable) fail(error);
+      // Half a file is no file; what the child said before it died is already here.
+      else this.kill();
+    });
   }
 
-  /** In small pieces, of a size that does not depend on the file's. */
-  private async feed(input: FileHandle, size: number): Promise<void> {
+  /** In pieces of a size that does not depend on the file's. */
+  private async feed({ stream, sizeBytes }: OpenBlob): Promise<void> {
     const stdin = this.child.stdin!;
-    for (let position = 0; position < size; ) {
-      const { buffer, bytesRead } = await input.read(Buffer.allocUnsafe(Math.min(PIECE_BYTES, size - position)), 0, undefined, position);
-      if (bytesRead === 0) throw new Error('the file is shorter than it was');
-      await new Promise<void>((resolve, reject) => stdin.write(buffer.subarray(0, bytesRead), (error) => (error ? reject(error) : resolve())));
-      position += bytesRead;
+    let fedBytes = 0;
+    this.isWaitingForInput = true;
+    for await (const piece of stream as AsyncIterable<Buffer>) {
+      this.isWaitingForInput = false;
+      await new Promise<void>((resolve, reject) => stdin.write(piece, (error) => (error ? reject(error) : resolve())));
+      fedBytes += piece.length;
+      // The child may answer before the stream says that it has ended.
+      if (fedBytes >= sizeBytes) break;
+      this.isWaitingForInput = true;
     }
+    this.isWaitingForInput = false;
+    if (fedBytes !== sizeBytes) throw new Error('the file has not the size it had');
   }
 
-  private answer({ timeoutMs, maxRssMb }: ExtractionLimits, signal: AbortSignal | undefined, assign: () => void): Promise<ExtractedDocument> {
+  private answer({ timeoutMs, maxRssMb }: ExtractionLimits, signal: AbortSignal | undefined, assign: (fail: (failure: unknown) => void) => void): Promise<ExtractedDocument> {
     const { child } = this;
     return new Promise((resolve, reject) => {
       const settle = (finish: () => void) => {
@@ -118,13 +132,13 @@ export class ExtractionChild {
       const onMessage = (answer: unknown) => settle(() => receive(answer as Answer | null, resolve, reject));
       const onError = (error: unknown) => fail(crashed(error));
       const onExit = (_code: number | null, killedBy: NodeJS.Signals | null) => fail(killedBy === 'SIGABRT' ? outOfMemory() : crashed(killedBy));
-      const timer = setTimeout(() => fail(new ExtractionFailed('parse_timeout', 'Reading the file took too long.')), timeoutMs);
+      const timer = setTimeout(() => fail(this.isWaitingForInput ? new BlobStoreUnavailable('the file did not come in time') : new ExtractionFailed('parse_timeout', 'Reading the file took too long.')), timeoutMs);
       const watchdog = setInterval(() => void this.residentMb().then((rssMb) => rssMb !== null && rssMb > maxRssMb && fail(outOfMemory())), WATCHDOG_INTERVAL_MS);
       signal?.addEventListener('abort', abort, { once: true });
       child.on('message', onMessage).on('error', onError).on('exit', onExit);
       if (signal?.aborted) abort();
       else if (!this.isAlive && child.pid !== undefined) fail(crashed('it had ended before'));
-      else assign();
+      else assign(fail);
     });
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chunk } from './chunking/chunker.js';
 import { Extraction } from './extraction.js';
+import { openFile, opened } from '../storage/open-blob.js';
 import { SNIFF_BYTES, detectDocumentType } from './media-type.js';
 
 // Real documents of many authors, kept beside the checkout; the project's own fixtures are enough without them.
@@ -19,7 +20,7 @@ async function ingest(path: string) {
   const { bytesRead } = await file.read(head, 0, SNIFF_BYTES, 0);
   await file.close();
   const type = await detectDocumentType(head.subarray(0, bytesRead), { fileName: path });
-  return extraction.extract(path, { type });
+  return extraction.extract(() => opened(openFile(path), path), { type });
 }
 
 const listed = (folder: string) => (existsSync(shared) ? readdirSync(join(shared, folder)).map((name) => join(folder, name)) : ['none']);

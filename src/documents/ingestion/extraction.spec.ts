@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { HTML_PAGE, MARKDOWN_PAGE, makeDocx, makeEncryptedOffice, makePdf, makeZip, wordParagraph } from '../../../test/fixtures/make.js';
 import { Extraction, type ExtractionOptions } from './extraction.js';
 import type { ReadableType } from './media-type.js';
+import { openFile, opened } from '../storage/open-blob.js';
 
 let directory: string;
 beforeAll(async () => {
@@ -11,11 +12,13 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true }));
 
+const file = (path: string) => () => opened(openFile(path), path);
+
 let files = 0;
 async function extract(content: Buffer | string, type: ReadableType, options: ExtractionOptions = {}, signal?: AbortSignal) {
   const path = join(directory, `${(files += 1)}`);
   await writeFile(path, content);
-  return new Extraction(options).extract(path, { type }, signal);
+  return new Extraction(options).extract(file(path), { type }, signal);
 }
 
 /** A child that does `code` where the real one would parse; `size` is that of its input. */
@@ -87,7 +90,7 @@ describe('a child that read a file', () => {
 
   it('reads the next one of the same owner, and none of anybody else or of nobody', async () => {
     const extraction = new Extraction({ entry: await childThat(telling) });
-    const read = async (path: string, owner?: string) => (await extraction.extract(path, { type: 'txt', ...(owner === undefined ? {} : { owner }) })).metadata;
+    const read = async (path: string, owner?: string) => (await extraction.extract(file(path), { type: 'txt', ...(owner === undefined ? {} : { owner }) })).metadata;
     const [path] = (await inputs('x')) as [string];
     const first = await read(path, 'ada');
     expect(await read(path, 'ada')).toEqual({ pid: first['pid'], files: 2 });
@@ -104,7 +107,7 @@ describe('a child that read a file', () => {
   ])('and then %s is not believed: another one reads the file', async (_name, code) => {
     const extraction = new Extraction({ entry: await childThat(`if (globalThis.files) return ${code}; ${telling}`) });
     const [path] = (await inputs('x')) as [string];
-    const read = async () => (await extraction.extract(path, { type: 'txt', owner: 'ada' })).metadata;
+    const read = async () => (await extraction.extract(file(path), { type: 'txt', owner: 'ada' })).metadata;
     const first = await read();
     expect(await read()).toEqual({ pid: expect.any(Number), files: 1 });
     expect((await read())['pid']).not.toBe(first['pid']);
@@ -115,7 +118,7 @@ describe('a child that read a file', () => {
     const extraction = new Extraction();
     const texts = ['a', 'b'.repeat(70_000), 'c', 'd'.repeat(3_000_000)];
     const read: string[] = [];
-    for (const path of await inputs(...texts)) read.push((await extraction.extract(path, { type: 'txt', owner: 'ada' })).text);
+    for (const path of await inputs(...texts)) read.push((await extraction.extract(file(path), { type: 'txt', owner: 'ada' })).text);
     expect(read).toEqual(texts);
     extraction.onApplicationShutdown();
   });

@@ -1,7 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { OpenBlob } from '../storage/open-blob.js';
 import type { ExtractedDocument } from './extracted-document.js';
 import { ExtractionChild, type ExtractionLimits } from './extraction-child.js';
 import { ExtractionFailed } from './extraction-failed.js';
@@ -28,6 +28,9 @@ export interface ExtractionSubject extends Declaration {
   mainContentOnly?: boolean;
 }
 
+/** Opens the file anew for each child that reads it. */
+export type Opening = () => Promise<OpenBlob>;
+
 /** Beyond these a child has read enough: whatever it may have kept of its files goes with it. */
 const MOST_FILES = 200;
 const MOST_KEPT_MB = 300;
@@ -50,25 +53,20 @@ export class Extraction {
   }
 
   /**
-   * Reads the file at `inputPath` as `subject.type`.
+   * Reads a file as `subject.type`.
    *
-   * @throws {ExtractionFailed} for this file alone; the signal's reason when aborted; a file system error when the input is not there.
+   * @throws {ExtractionFailed} for this file alone; the signal's reason when aborted; what opening the input throws, and what its stream breaks with.
    */
-  async extract(inputPath: string, subject: ExtractionSubject, signal?: AbortSignal): Promise<ExtractedDocument> {
+  async extract(input: Opening, subject: ExtractionSubject, signal?: AbortSignal): Promise<ExtractedDocument> {
     signal?.throwIfAborted();
-    const input = await open(inputPath, 'r');
-    try {
-      return (await this.inRestedChild(input, subject, signal)) ?? (await this.inChild(new ExtractionChild(this.command, this.directory), input, subject, signal));
-    } finally {
-      await input.close();
-    }
+    return (await this.inRestedChild(input, subject, signal)) ?? (await this.inChild(new ExtractionChild(this.command, this.directory), input, subject, signal));
   }
 
   /**
    * Undefined when there is none, or when it failed: only what fails in a child that saw no other file is the file's fault. A file that
    * takes too long has had its time.
    */
-  private async inRestedChild(input: FileHandle, subject: ExtractionSubject, signal: AbortSignal | undefined): Promise<ExtractedDocument | undefined> {
+  private async inRestedChild(input: Opening, subject: ExtractionSubject, signal: AbortSignal | undefined): Promise<ExtractedDocument | undefined> {
     const child = subject.owner === undefined ? undefined : this.rested.take(subject.owner);
     if (!child) return undefined;
     try {
@@ -79,9 +77,9 @@ export class Extraction {
     }
   }
 
-  private async inChild(child: ExtractionChild, input: FileHandle, { type, owner, mainContentOnly = false }: ExtractionSubject, signal: AbortSignal | undefined): Promise<ExtractedDocument> {
+  private async inChild(child: ExtractionChild, input: Opening, { type, owner, mainContentOnly = false }: ExtractionSubject, signal: AbortSignal | undefined): Promise<ExtractedDocument> {
     try {
-      const document = await child.extract(input, { type, mainContentOnly }, this.limits, signal);
+      const document = await child.extract(await input(), { type, mainContentOnly }, this.limits, signal);
       if (owner === undefined || !(await mayReadMore(child))) child.kill();
       else this.rested.keep(owner, child);
       return document;

@@ -12,8 +12,10 @@ import type { TenantTx } from '../../persistence/transactions.js';
 import { QuotaExceeded } from '../../tenancy/tenancy.errors.js';
 import type { IdentifiedChunk } from '../chunks.repository.js';
 import type { DocumentRevision } from '../document.entity.js';
+import { BlobStoreUnavailable } from '../documents.errors.js';
 import { PurgeHandler } from '../purge.handler.js';
 import { BlobStore } from '../storage/blob-store.js';
+import { opened } from '../storage/open-blob.js';
 import { remoteTextKey, textKey } from '../versions/blob-keys.js';
 import { cutInTurns } from './chunking/cut-in-turns.js';
 import type { ExtractedDocument } from './extracted-document.js';
@@ -23,7 +25,7 @@ import { ExtractionFailed } from './extraction-failed.js';
 import { isReadableType, type ReadableType } from './media-type.js';
 import { IngestionsService, type IngestionSubject } from './ingestions.service.js';
 
-/** So long a job leaves a vector database alone that does not answer. */
+/** So long a job leaves a store alone that does not answer. */
 const STORE_AWAY_SECONDS = 10;
 
 /** Errors of the stages as reasons the document's owner can read; whatever is not known is worth another attempt. */
@@ -31,6 +33,7 @@ function asJobFailure(error: unknown): unknown {
   if (error instanceof ExtractionFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error });
   if (error instanceof EmbeddingFailed) return new JobFailure(error.code, error.message, error.permanent, { cause: error, retryAfterSeconds: error.retryAfterSeconds });
   if (error instanceof VectorStoreUnavailable) return new JobFailure(error.code, 'The vector database does not answer.', false, { cause: error, retryAfterSeconds: STORE_AWAY_SECONDS });
+  if (error instanceof BlobStoreUnavailable) return new JobFailure(error.code, 'The store of files does not answer.', false, { cause: error, retryAfterSeconds: STORE_AWAY_SECONDS });
   if (error instanceof CollectionReplaced) return new JobFailure(error.code, error.message, false, { cause: error, retryAfterSeconds: 1 });
   if (error instanceof QuotaExceeded || error instanceof EmbeddingModelChanged) return new JobFailure(error.code, error.message, true, { cause: error });
   return error;
@@ -93,7 +96,7 @@ export class IngestHandler implements JobHandler {
     await run.report(5, 'extracting');
     const { name: fileName, sourceUrl } = revision;
     const { key, type } = readableOf(revision);
-    const extracted = await this.extraction.extract(this.blobs.pathOf(key), { fileName, type, owner: tenantId, mainContentOnly: sourceUrl !== null }, run.signal);
+    const extracted = await this.extraction.extract(() => opened(this.blobs.openForReading(key), key), { fileName, type, owner: tenantId, mainContentOnly: sourceUrl !== null }, run.signal);
     await run.report(30, 'chunking');
     const embedder = await this.embedding.of(database);
     const chunks = await this.cut(extracted, subject, embedder.maxInputTokens, run.signal);

@@ -6,7 +6,7 @@ import type { JobPriority } from '../../jobs/job.entity.js';
 import { DatabaseUnavailable } from '../../persistence/postgres-errors.js';
 import type { IngestionSettings } from '../../tenancy/tenant-configuration.service.js';
 import { WebhookUrls } from '../../webhooks/webhook-urls.js';
-import { FileRefused, FileTypeNotAllowed } from '../documents.errors.js';
+import { BlobStoreUnavailable, FileRefused, FileTypeNotAllowed } from '../documents.errors.js';
 import { AcceptedDto, type IngestFileDto, type IngestOptionsDto, type IngestTextDto } from '../dto/ingest.dto.js';
 import { BlobStore, type StagedBlob } from '../storage/blob-store.js';
 import { firstOriginalKey, laterOriginalKey } from '../versions/blob-keys.js';
@@ -125,8 +125,9 @@ export class IntakeService {
       return await this.entries.enter(principal, settings, dto, upload, answerOf(AcceptedDto.from(jobId, documentId, file.blob.sizeBytes)));
     } catch (error) {
       await this.blobs.discard(file.blob);
-      // A connection lost while committing leaves it open whether the document exists: a file too many can be swept, a lost one not.
-      if (kept !== null && !(error instanceof DatabaseUnavailable)) await this.blobs.remove(kept);
+      // A connection lost while committing leaves it open whether the document exists: a file too many can be swept, a lost one not. And a store
+      // that did not answer would not now.
+      if (kept !== null && !(error instanceof DatabaseUnavailable) && !(error instanceof BlobStoreUnavailable)) await this.blobs.remove(kept);
       throw error;
     }
   }

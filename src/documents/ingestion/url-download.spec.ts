@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { UrlTimedOut } from '../../outbound/outbound.errors.js';
 import { Outbound } from '../../outbound/outbound.js';
-import { BlobStore } from '../storage/blob-store.js';
+import { FilesystemBlobStore } from '../storage/filesystem.blob-store.js';
 import { UrlDownload } from './url-download.js';
 
 const LIMITS = { maxFileBytes: 1000, maxFileSize: '1000 bytes', enableRemoteProcessing: false };
@@ -21,7 +21,7 @@ describe('a download', () => {
     await new Promise<void>((ready) => site.listen(0, '127.0.0.1', ready));
     url = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
     directory = await mkdtemp(path.join(tmpdir(), 'morag-download-'));
-    download = new UrlDownload(new Outbound({ allow: ['127.0.0.1'], totalTimeoutMs: 150 }), await BlobStore.open(directory));
+    download = new UrlDownload(new Outbound({ allow: ['127.0.0.1'], totalTimeoutMs: 150 }), await FilesystemBlobStore.open(directory));
   });
   afterEach(async () => expect(await readdir(path.join(directory, 'incoming'))).toEqual([]));
   afterAll(async () => {

@@ -36,8 +36,8 @@ export class RemoteWorkersController {
   @Get('jobs/:id/content')
   @ApiOkResponse({ description: 'The file as it was ingested', content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } } })
   async content(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Query() query: RemoteContentQueryDto): Promise<StreamableFile> {
-    const { file, sizeBytes, mediaType } = await this.workers.openContent(principal, id, query.attempt);
-    return new StreamableFile(file.createReadStream(), { type: mediaType, length: sizeBytes, disposition: 'attachment' });
+    const { file, mediaType } = await this.workers.openContent(principal, id, query.attempt);
+    return new StreamableFile(file.stream, { type: mediaType, length: file.sizeBytes, disposition: 'attachment' });
   }
 
   /** Keeps a leased job for another minute; 409 `lease_lost` when it was cancelled, or given to another worker. */

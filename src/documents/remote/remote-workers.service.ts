@@ -1,4 +1,3 @@
-import { open, type FileHandle } from 'node:fs/promises';
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '../../common/principal.js';
 import type { JobLease } from '../../jobs/job-handler.js';
@@ -12,6 +11,7 @@ import { AcceptedDto } from '../dto/ingest.dto.js';
 import { IngestHandler } from '../ingestion/ingest.handler.js';
 import { PurgeHandler } from '../purge.handler.js';
 import { BlobStore } from '../storage/blob-store.js';
+import { opened, type OpenBlob } from '../storage/open-blob.js';
 import { remoteTextKey } from '../versions/blob-keys.js';
 import { RevisionSteps } from '../versions/revision-steps.js';
 import { revisionOf } from '../versions/transitions.js';
@@ -45,13 +45,13 @@ export class RemoteWorkers {
     });
   }
 
-  /** The file, open for reading; whoever reads it closes it. @throws JobNotFound, RemoteLeaseLost */
-  async openContent(principal: Principal, id: string, attempt: number | undefined): Promise<{ file: FileHandle; sizeBytes: number; mediaType: string }> {
-    const { blobKey, sizeBytes, mediaType } = await this.transactions.forTenant(principal.tenantId, async (tx) => {
+  /** @throws JobNotFound, RemoteLeaseLost */
+  async openContent(principal: Principal, id: string, attempt: number | undefined): Promise<{ file: OpenBlob; mediaType: string }> {
+    const { blobKey, mediaType } = await this.transactions.forTenant(principal.tenantId, async (tx) => {
       const { job } = await this.jobs.find(tx, principal, id);
       return revisionOf(await this.hold(tx, principal, { id, attempt: attempt ?? job.attempt }));
     });
-    return { file: await open(this.blobs.pathOf(blobKey)), sizeBytes, mediaType };
+    return { file: await opened(this.blobs.openForReading(blobKey), blobKey), mediaType };
   }
 
   /** @throws JobNotFound, RemoteLeaseLost */

@@ -6,7 +6,7 @@ import { BlobStore } from './blob-store.js';
 /** Uploads at once that the largest files allowed should still find room for. */
 const UPLOADS = 10;
 
-/** Tells the operator that the disk is getting full before an upload does. */
+/** Tells the operator that the store is away, or the disk on which files arrive getting full, before an upload does. */
 @Injectable()
 export class BlobStoreHealth {
   constructor(
@@ -18,6 +18,7 @@ export class BlobStoreHealth {
   }
 
   private async ask(): Promise<HealthAnswer> {
+    await this.blobs.ping();
     const { freeBytes, totalBytes } = await this.blobs.capacity();
     const isScarce = freeBytes < UPLOADS * this.config.maxUploadBytes;
     return { ...(isScarce && { degradedBecause: `less room is left than ${UPLOADS} files of the largest size need` }), details: { free_bytes: freeBytes, total_bytes: totalBytes } };
