@@ -4,8 +4,12 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { errorCode, errorMessage } from '../common/error-code.js';
 import { readEnv, StartupError, type Env } from './env.js';
+import { refuseUnfinishedRestore } from './unfinished-restore.js';
 
-interface Secrets {
+/** In DATA_DIR. */
+export const SECRETS_FILE = 'secrets.json';
+
+export interface Secrets {
   jwt: string;
   sealing: string;
 }
@@ -46,7 +50,7 @@ function readSecrets(file: string): Secrets {
  * Created exclusively, so that of two processes starting at once one writes and the other reads.
  */
 function generatedSecrets(directory: string): Secrets {
-  const file = path.join(directory, 'secrets.json');
+  const file = path.join(directory, SECRETS_FILE);
   const fresh: Secrets = { jwt: randomBytes(32).toString('base64url'), sealing: randomBytes(32).toString('base64url') };
   try {
     const staged = `${file}.${process.pid}`;
@@ -67,6 +71,8 @@ function generatedSecrets(directory: string): Secrets {
 export class Config {
   readonly dataDir: string;
   readonly blobDir: string;
+  /** Of the built-in vector store. */
+  readonly vectorDir: string;
   /** May be absent. */
   readonly modelDir: string;
   readonly docsEnabled: boolean;
@@ -81,6 +87,7 @@ export class Config {
     prepareDirectory('DATA_DIR', this.dataDir);
     this.blobDir = env.BLOB_STORE === undefined ? path.join(this.dataDir, 'blobs') : fileURLToPath(env.BLOB_STORE);
     prepareDirectory('BLOB_STORE', this.blobDir);
+    this.vectorDir = path.join(this.dataDir, 'vectors');
     this.modelDir = path.resolve(env.EMBEDDING_MODEL_DIR ?? path.join(this.dataDir, 'models'));
     this.docsEnabled = env.DOCS_ENABLED ?? env.NODE_ENV !== 'production';
     this.maxUploadBytes = env.MAX_UPLOAD_MB * 1024 * 1024;
@@ -89,7 +96,10 @@ export class Config {
     this.sealingKeys = [env.SEALING_KEY ?? generated!.sealing, ...(env.SEALING_KEY_PREVIOUS === undefined ? [] : [env.SEALING_KEY_PREVIOUS])];
   }
 
+  /** For the server, which must not run on half a restore. @throws StartupError */
   static fromEnvironment(): Config {
-    return new Config(readEnv());
+    const config = new Config(readEnv());
+    refuseUnfinishedRestore(config.dataDir);
+    return config;
   }
 }

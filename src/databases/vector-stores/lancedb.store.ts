@@ -3,6 +3,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, Table } from '@lancedb/lancedb';
 import { KeyedMutex } from './keyed-mutex.js';
+import { contentsOf, type CollectionContents } from './lancedb.contents.js';
 import { isConflict, isNotFound } from './lancedb.errors.js';
 import { ensureIndexes } from './lancedb.indexes.js';
 import { KEPT_VERSIONS_MS, LanceDbMaintenance, type Tables } from './lancedb.maintenance.js';
@@ -124,6 +125,30 @@ export class LanceDbStore extends VectorStore {
   override async close(): Promise<void> {
     await this.maintenance.close();
     this.connection.close();
+  }
+
+  /**
+   * Hands `read` everything in the collection, as it is when the reading begins; others may go on writing. Meanwhile no process tidies the table
+   * up, with which the files of older versions would go. Undefined when there is no such collection.
+   */
+  async readAll<T>(collection: string, read: (contents: CollectionContents) => Promise<T>): Promise<T | undefined> {
+    checkCollectionName(collection);
+    const name = tableName(collection);
+    const lease = await this.maintenance.holdOff(name);
+    if (!lease) return undefined;
+    try {
+      return await this.onTable(collection, undefined, async (table) => read(await contentsOf(table)));
+    } finally {
+      await lease.release();
+    }
+  }
+
+  /** Makes the collection with everything that `readAll` found in it, where there is none yet. */
+  async fill(collection: string, { dimensions, distance, pages }: CollectionContents): Promise<void> {
+    checkCollectionName(collection);
+    const table = await this.connection.createEmptyTable(tableName(collection), schemaOf(dimensions, distance));
+    for await (const points of pages) await table.add(toArrow(points, dimensions));
+    await ensureIndexes(this.lancedb, table);
   }
 
   /** What else happens by the clock: looks after every table, whoever wrote to it. */
