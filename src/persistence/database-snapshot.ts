@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import { errorCode, errorMessage } from '../common/error-code.js';
@@ -8,6 +9,7 @@ import { listMigrations, listTables, quoted, type CopiedTable } from './table-ca
 
 /** For whoever holds the lock for a moment only; another backup holds it longer. */
 const LOCK_PATIENCE = '5s';
+const PATIENCE_AT_CLOSE_MS = 1000;
 const WITHOUT_LIMITS = `SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL transaction_timeout = 0`;
 /** Before there was a `transaction_timeout`. */
 const WITHOUT_LIMITS_BEFORE_17 = WITHOUT_LIMITS.replace(/; SET LOCAL transaction_timeout = 0$/, '');
@@ -92,8 +94,9 @@ export class DatabaseSnapshot {
     if (this.failure !== undefined) throw new Error(`The connection to the database was lost (${errorMessage(this.failure)}).`, { cause: this.failure });
   }
 
+  /** A connection that was left in the middle of a table would take its time to say goodbye. */
   async close(): Promise<void> {
-    await Promise.allSettled([this.reader.end(), this.locker.end()]);
+    await Promise.race([Promise.allSettled([this.reader.end(), this.locker.end()]), delay(PATIENCE_AT_CLOSE_MS, undefined, { ref: false })]);
   }
 
   private async begin(): Promise<void> {
