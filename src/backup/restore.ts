@@ -34,7 +34,7 @@ export interface RestoreOptions {
   verifyOnly: boolean;
   /** To go on without the keys that open what is sealed. */
   withoutKeys: boolean;
-  say(line: string): void;
+  say: (line: string) => void;
 }
 
 /**

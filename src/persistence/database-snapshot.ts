@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
@@ -28,18 +29,18 @@ export interface CopiedSequence {
 export class DatabaseSnapshot {
   private failure: unknown;
 
-  private constructor(
-    private readonly locker: pg.Client,
-    private readonly reader: pg.Client,
-  ) {
-    // A connection that breaks has let go of the lock; what was read since may lack what was removed.
-    for (const client of [locker, reader]) client.on('error', (error) => (this.failure ??= error));
+  private readonly locker: pg.Client;
+  private readonly reader: pg.Client;
+  private readonly sockets: Socket[] = [];
+
+  private constructor(private readonly url: string) {
+    this.locker = this.client('morag-backup-lock');
+    this.reader = this.client('morag-backup');
   }
 
   /** @throws StartupError when the database cannot be reached, or another backup is being made */
   static async open(url: string): Promise<DatabaseSnapshot> {
-    const [locker, reader] = ['morag-backup-lock', 'morag-backup'].map((name) => new pg.Client({ connectionString: url, application_name: name, connectionTimeoutMillis: 5000, keepAlive: true })) as [pg.Client, pg.Client];
-    const snapshot = new DatabaseSnapshot(locker, reader);
+    const snapshot = new DatabaseSnapshot(url);
     try {
       await snapshot.begin();
       return snapshot;
@@ -97,9 +98,19 @@ export class DatabaseSnapshot {
     if (this.failure !== undefined) throw new Error(`The connection to the database was lost (${errorMessage(this.failure)}).`, { cause: this.failure });
   }
 
-  /** A connection that was left in the middle of a table would take its time to say goodbye. */
   async close(): Promise<void> {
     await Promise.race([Promise.allSettled([this.reader.end(), this.locker.end()]), delay(PATIENCE_AT_CLOSE_MS, undefined, { ref: false })]);
+    // One that was left in the middle of a table never says goodbye.
+    for (const socket of this.sockets) socket.destroy();
+  }
+
+  private client(name: string): pg.Client {
+    const socket = new Socket();
+    this.sockets.push(socket);
+    const client = new pg.Client({ connectionString: this.url, application_name: name, connectionTimeoutMillis: 5000, keepAlive: true, stream: () => socket });
+    // A connection that breaks has let go of the lock; what was read since may lack what was removed.
+    client.on('error', (error) => (this.failure ??= error));
+    return client;
   }
 
   private async begin(): Promise<void> {
