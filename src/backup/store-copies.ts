@@ -50,13 +50,13 @@ export class StoreCopies {
     for (let look = 1; ; look++) {
       this.options.signal.throwIfAborted();
       const points = new NeededPoints(needed.tenantId, versions);
-      const stored = await vectors.readAll(needed.name, async ({ dimensions, distance, pages }) => {
+      const stored = await vectors.readAll(needed.name, this.options.signal, async ({ dimensions, distance, pages }) => {
         const written = await this.writer.write(file, encodePoints(points.of(pages), dimensions));
         return { name: needed.name, dimensions, distance, points: points.count, ...written };
       });
       const differing = needed.isServed ? points.differing() : [];
       if (look < LOOKS_AT_TWINS && differing.some(({ hasMore }) => hasMore)) {
-        await delay(BETWEEN_LOOKS_MS);
+        await delay(BETWEEN_LOOKS_MS, undefined, { signal: this.options.signal });
         continue;
       }
       this.missing.documents_with_other_vectors += differing.length;

@@ -108,8 +108,13 @@ describe('npm run backup and npm run restore', () => {
   const restore = (from: string, dataDir: string, more: Record<string, string> = {}) =>
     restoreBackup(readEnv({ DATA_DIR: dataDir, ...more }), { from, verifyOnly: false, withoutKeys: false, say: () => undefined });
 
-  it('leaves nothing that passes for a backup when it is killed', async () => {
+  it('leaves nothing when it is stopped, and nothing that passes for a backup when it is killed', async () => {
     const release = await holdVectors();
+    const stopped = Command.run('backup', env, '--out', backup);
+    await stopped.says(/tables, \d+ rows/);
+    stopped.child.kill('SIGTERM');
+    expect([await stopped.ended(), stopped.output]).toEqual([1, expect.stringMatching(/\nbackup: stopped; there is no backup\n$/)]);
+    expect(await readdir(path.dirname(backup))).toEqual([]);
     const killed = Command.run('backup', env, '--out', backup);
     await killed.says(/tables, \d+ rows/);
     killed.child.kill('SIGKILL');
@@ -118,7 +123,7 @@ describe('npm run backup and npm run restore', () => {
     expect(existsSync(backup)).toBe(false);
     await expect(restore(`${backup}.unfinished`, `${backup}.never`)).rejects.toThrow(/is not a backup, or not a whole one/);
     expect(existsSync(`${backup}.never`)).toBe(false);
-  });
+  }, 60_000);
 
   it('copies one moment while others write: what was replaced and deleted since is in it, and is removed only afterwards', async () => {
     const release = await holdVectors();
@@ -160,6 +165,7 @@ describe('npm run backup and npm run restore', () => {
       await spoil();
       await expect(restore(copy, target)).rejects.toThrow(message);
     }
+    await restoreBackup(readEnv({ DATA_DIR: target }), { from: backup, verifyOnly: true, withoutKeys: false, say: () => undefined });
     expect(existsSync(target)).toBe(false);
     await expect(restore(backup, env['DATA_DIR']!)).rejects.toThrow(/^DATA_DIR .* is not empty: there is an installation in it\. Restore into an empty directory\.$/);
     await mkdir(target);
@@ -192,7 +198,7 @@ describe('npm run backup and npm run restore', () => {
     expect((await reconcile(admin)).drifts).toEqual([]);
     const stores = Command.run('reconcile', restored);
     expect([await stores.ended(), stores.output]).toEqual([0, expect.stringMatching(/4 documents looked at: 0 without their file[^]* 0 with more or fewer vectors/)]);
-  }, 60_000);
+  }, 120_000);
 
   it('goes on as an installation of its own, in which what is replaced and deleted goes', async () => {
     const client = server.client.asUser(await signIn(server.client, tenant.email, PASSWORD));
@@ -203,6 +209,17 @@ describe('npm run backup and npm run restore', () => {
     const after = await eventually(() => filesIn(blobs), (files) => files.length === before.length - 2);
     expect(after.filter((file) => file.includes(ids.deleted))).toEqual([]);
     expect(await titlesIn(client, 'whales')).toEqual(['kept', 'replaced']);
+  });
+
+  it('say what they do, and what they do not understand', async () => {
+    const runs = [Command.run('backup', {}, '--help'), Command.run('backup', {}), Command.run('backup', { DATA_DIR: '/nowhere' }, '--out', '/nowhere/else'), Command.run('restore', {}, '--form', 'x')];
+    expect(await Promise.all(runs.map((run) => run.ended()))).toEqual([0, 1, 1, 1]);
+    expect(runs.map(({ output }) => output)).toEqual([
+      expect.stringContaining('--without-secrets'),
+      'backup: --out DIR says where to. See --help.\n',
+      'backup: There is no installation in DATA_DIR /nowhere. Set the variables that the server has.\n',
+      expect.stringContaining("Unknown option '--form'"),
+    ]);
   });
 
   it('keeps a server away from a restore that has not come to its end', async () => {

@@ -66,12 +66,15 @@ export class LanceDbMaintenance {
     }
   }
 
-  /** Keeps every process from tidying the table up until the lease is released; waits for one that is at it. Undefined when there is no such table. */
-  async holdOff(table: string): Promise<Lease | undefined> {
+  /**
+   * Keeps every process from tidying the table up until the lease is released; waits for one that is at it. Undefined when there is no such table.
+   * @throws the signal's AbortError
+   */
+  async holdOff(table: string, signal: AbortSignal): Promise<Lease | undefined> {
     for (;;) {
       const lease = await this.lease(table);
       if (lease || !(await this.tables.open(table))) return lease;
-      await delay(BETWEEN_LOOKS_MS);
+      await delay(BETWEEN_LOOKS_MS, undefined, { signal });
     }
   }
 

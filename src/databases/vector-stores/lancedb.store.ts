@@ -130,11 +130,12 @@ export class LanceDbStore extends VectorStore {
   /**
    * Hands `read` everything in the collection, as it is when the reading begins; others may go on writing. Meanwhile no process tidies the table
    * up, with which the files of older versions would go. Undefined when there is no such collection.
+   * @throws the signal's AbortError while it waits for somebody who is tidying up
    */
-  async readAll<T>(collection: string, read: (contents: CollectionContents) => Promise<T>): Promise<T | undefined> {
+  async readAll<T>(collection: string, signal: AbortSignal, read: (contents: CollectionContents) => Promise<T>): Promise<T | undefined> {
     checkCollectionName(collection);
     const name = tableName(collection);
-    const lease = await this.maintenance.holdOff(name);
+    const lease = await this.maintenance.holdOff(name, signal);
     if (!lease) return undefined;
     try {
       return await this.onTable(collection, undefined, async (table) => read(await contentsOf(table)));
