@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdCompress } from 'node:zlib';
 import { errorCode, errorMessage } from '../common/error-code.js';
 import { StartupError } from '../config/env.js';
+import { isFilled, syncDirectory } from './directories.js';
 import { MANIFEST_FILE, type Manifest, type StoredFile } from './manifest.js';
 
 type Source = Iterable<Buffer | string> | AsyncIterable<Buffer | string>;
@@ -77,23 +78,5 @@ export class BackupWriter {
     await this.makeDirectories(path.dirname(directory));
     await mkdir(directory, { recursive: true, mode: 0o700 });
     this.directories.add(directory);
-  }
-}
-
-async function isFilled(directory: string): Promise<boolean> {
-  try {
-    return (await readdir(directory)).length > 0;
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false;
-    throw error;
-  }
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }

@@ -1,7 +1,15 @@
+import { existsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import type { Config } from '../config/config.js';
 import { StartupError } from '../config/env.js';
-import type { BlobStore } from '../documents/storage/blob-store.js';
+import { BlobStore } from '../documents/storage/blob-store.js';
 import type { FileEntry } from './manifest.js';
+
+/** Everything that a backup and a restore ask of the store of files is in here. */
+export function openFiles({ blobDir }: Config): Promise<BlobStore> {
+  return BlobStore.open(blobDir);
+}
 
 /** Null when there is no such file. */
 export async function openFile(blobs: BlobStore, key: string): Promise<Readable | null> {
@@ -16,7 +24,11 @@ export async function keepFile(blobs: BlobStore, { key, bytes, sha256 }: FileEnt
   throw new StartupError(`The backup was changed while it was being restored: ${key} is not what it was.`);
 }
 
-export async function hasFiles(blobs: BlobStore): Promise<boolean> {
-  for await (const directory of blobs.directories()) for await (const names of blobs.namesIn(directory, 1)) if (names.length > 0) return true;
+/** Whether there is anything at the address of a store. */
+export async function holdsFiles(blobStore: string): Promise<boolean> {
+  const directory = fileURLToPath(blobStore);
+  if (!existsSync(directory)) return false;
+  const blobs = await BlobStore.open(directory);
+  for await (const tenant of blobs.directories()) for await (const names of blobs.namesIn(tenant, 1)) if (names.length > 0) return true;
   return false;
 }

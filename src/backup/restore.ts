@@ -1,18 +1,15 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import pLimit from 'p-limit';
-import { errorCode } from '../common/error-code.js';
 import { Sealer } from '../common/sealer.js';
 import { Config, SECRETS_FILE, type Secrets } from '../config/config.js';
 import { StartupError, type Env } from '../config/env.js';
 import { markUnfinishedRestore, refuseUnfinishedRestore, unmarkUnfinishedRestore } from '../config/unfinished-restore.js';
 import { LanceDbStore } from '../databases/vector-stores/lancedb.store.js';
 import { decodePoints } from '../databases/vector-stores/point-files.js';
-import { BlobStore } from '../documents/storage/blob-store.js';
 import { Queue, type WaitingEntry } from '../jobs/queue.js';
 import { setUpQueue } from '../jobs/queue.setup.js';
 import { DatabaseRestoration, refuseUnlessEmpty } from '../persistence/database-restoration.js';
@@ -20,13 +17,12 @@ import { setUpDatabase } from '../persistence/database-setup.js';
 import { EmbeddedPostgres } from '../persistence/embedded-postgres.js';
 import { MIGRATIONS } from '../persistence/migrations/index.js';
 import { BackupReader } from './backup-reader.js';
-import { hasFiles, keepFile } from './blob-files.js';
+import { holdsFiles, keepFile, openFiles } from './blob-files.js';
+import { isFilled } from './directories.js';
 import type { FileEntry, Manifest } from './manifest.js';
 
 const FILES_AT_ONCE = 8;
 const ENTRIES_AT_ONCE = 500;
-/** Of every mounted file system. */
-const NO_CONTENTS = new Set(['lost+found']);
 
 export interface RestoreOptions {
   from: string;
@@ -76,18 +72,7 @@ async function refuseOccupied({ DATA_DIR, DATABASE_URL, BLOB_STORE }: Env, { mig
   refuseUnfinishedRestore(dataDir);
   if (await isFilled(dataDir)) throw new StartupError(`DATA_DIR ${dataDir} is not empty${existsSync(path.join(dataDir, 'postgres')) ? ': there is an installation in it' : ''}. Restore into an empty directory.`);
   if (DATABASE_URL !== undefined) await refuseUnlessEmpty(DATABASE_URL, migrations);
-  if (BLOB_STORE !== undefined && existsSync(fileURLToPath(BLOB_STORE)) && (await hasFiles(await BlobStore.open(fileURLToPath(BLOB_STORE))))) {
-    throw new StartupError(`BLOB_STORE ${BLOB_STORE} is not empty. Restore into an empty one.`);
-  }
-}
-
-async function isFilled(directory: string): Promise<boolean> {
-  try {
-    return (await readdir(directory)).some((name) => !NO_CONTENTS.has(name));
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false;
-    throw error;
-  }
+  if (BLOB_STORE !== undefined && (await holdsFiles(BLOB_STORE))) throw new StartupError(`BLOB_STORE ${BLOB_STORE} is not empty. Restore into an empty one.`);
 }
 
 /** One restore, into a place that was found empty. */
@@ -116,8 +101,8 @@ class Restore {
     this.options.say('The restore is done: start the server. Everybody signs in anew, and keys that were revoked after the backup are valid again.');
   }
 
-  private async restoreFiles({ blobDir }: Config): Promise<void> {
-    const blobs = await BlobStore.open(blobDir);
+  private async restoreFiles(config: Config): Promise<void> {
+    const blobs = await openFiles(config);
     const limit = pLimit(FILES_AT_ONCE);
     const keep = (page: readonly FileEntry[]): Promise<unknown> => Promise.all(page.map((entry) => limit(() => keepFile(blobs, entry, this.backup.readFile(entry.key)))));
     let page: FileEntry[] = [];
@@ -132,7 +117,7 @@ class Restore {
   }
 
   private async restoreVectors({ vectorDir }: Config): Promise<void> {
-    const vectors = await LanceDbStore.open({ directory: vectorDir, logger: { warn: (message) => this.options.say(message) } });
+    const vectors = await LanceDbStore.open({ directory: vectorDir, logger: { warn: (message) => this.options.say(message) }, sweeps: false });
     try {
       for (const stored of this.manifest.collections) await vectors.fill(stored.name, { dimensions: stored.dimensions, distance: stored.distance, pages: decodePoints(this.backup.read(stored)) });
       // Takes the points into their indexes, which grow with what they hold.

@@ -3,9 +3,9 @@ import pLimit from 'p-limit';
 import type { Config } from '../config/config.js';
 import { LanceDbStore } from '../databases/vector-stores/lancedb.store.js';
 import { encodePoints } from '../databases/vector-stores/point-files.js';
-import { BlobStore } from '../documents/storage/blob-store.js';
+import type { BlobStore } from '../documents/storage/blob-store.js';
 import type { BackupWriter } from './backup-writer.js';
-import { openFile } from './blob-files.js';
+import { openFile, openFiles } from './blob-files.js';
 import type { FileEntry, Manifest } from './manifest.js';
 import { NeededPoints } from './needed-points.js';
 import type { NeededCollection, SnapshotContents } from './snapshot-contents.js';
@@ -30,7 +30,7 @@ export class StoreCopies {
   ) {}
 
   async copyCollections(): Promise<Manifest['collections']> {
-    const vectors = await LanceDbStore.open({ directory: this.config.vectorDir, logger: { warn: (message) => this.options.say(message) } });
+    const vectors = await LanceDbStore.open({ directory: this.config.vectorDir, logger: { warn: (message) => this.options.say(message) }, sweeps: false });
     try {
       const copied: Manifest['collections'] = [];
       for (const [at, needed] of (await this.contents.collections()).entries()) {
@@ -67,7 +67,7 @@ export class StoreCopies {
 
   async copyFiles(): Promise<Manifest['files']> {
     const copied = { count: 0, total_bytes: 0 };
-    const list = await this.writer.write('files.jsonl.zst', this.copiedFiles(await BlobStore.open(this.config.blobDir), copied));
+    const list = await this.writer.write('files.jsonl.zst', this.copiedFiles(await openFiles(this.config), copied));
     this.options.say(`  ${copied.count} files, ${copied.total_bytes} bytes`);
     return { ...copied, list };
   }

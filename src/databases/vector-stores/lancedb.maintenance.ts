@@ -42,14 +42,15 @@ export class LanceDbMaintenance {
   private readonly pending = new Set<string>();
   private readonly closing = new AbortController();
   private working: Promise<void> | undefined;
-  private sweeper: NodeJS.Timeout;
+  private sweeper: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly tables: Tables,
     private readonly keptVersionsMs: number,
+    sweeps: boolean,
   ) {
     // Not all processes at the same moment.
-    this.sweeper = this.sweepAfter(FIRST_SWEEP_MS * (1 + 4 * Math.random()));
+    if (sweeps) this.sweeper = this.sweepAfter(FIRST_SWEEP_MS * (1 + 4 * Math.random()));
   }
 
   /** Returns at once. */

@@ -22,6 +22,8 @@ export interface LanceDbOptions {
   logger: { warn(message: string): void };
   /** How long a version of a table stays readable after the next one; 2 minutes. */
   keptVersionsMs?: number;
+  /** Whether it looks after the tables by the clock, as a server does; true. */
+  sweeps?: boolean;
 }
 
 const CONFLICT_ATTEMPTS = 12;
@@ -37,7 +39,7 @@ export class LanceDbStore extends VectorStore {
     private readonly lancedb: LanceDb,
     private readonly connection: Connection,
     private readonly directory: string,
-    { logger, keptVersionsMs = KEPT_VERSIONS_MS }: LanceDbOptions,
+    { logger, keptVersionsMs = KEPT_VERSIONS_MS, sweeps = true }: LanceDbOptions,
   ) {
     super();
     const tables: Tables = {
@@ -48,7 +50,7 @@ export class LanceDbStore extends VectorStore {
       exclusively: (table, work) => this.writers.run(table, work),
       warn: (message) => logger.warn(message),
     };
-    this.maintenance = new LanceDbMaintenance(tables, keptVersionsMs);
+    this.maintenance = new LanceDbMaintenance(tables, keptVersionsMs, sweeps);
   }
 
   static async open(options: LanceDbOptions): Promise<LanceDbStore> {
