@@ -7,6 +7,7 @@ import { refuseUnfinishedRestore } from '../config/unfinished-restore.js';
 import { WAITING_ENTRIES } from '../jobs/queue.js';
 import { DatabaseSnapshot } from '../persistence/database-snapshot.js';
 import { EmbeddedPostgres } from '../persistence/embedded-postgres.js';
+import { VectorServers1764000000021 } from '../persistence/migrations/1764000000021-vector-servers.js';
 import { MIGRATIONS } from '../persistence/migrations/index.js';
 import { BackupWriter } from './backup-writer.js';
 import { FORMAT, type Manifest } from './manifest.js';
@@ -27,6 +28,9 @@ export interface BackupOptions {
   say: (line: string) => void;
   signal: AbortSignal;
 }
+
+/** From here on the rows say what a backup asks them. */
+const OLDEST_SCHEMA = VectorServers1764000000021.name;
 
 const SERVER_VERSION = (JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 
@@ -152,4 +156,5 @@ function refuseForeignSchema(migrations: readonly string[]): void {
   if (migrations.length === 0) throw new StartupError('The database has no schema yet: a server never ran on it.');
   const newer = migrations.find((name) => !known.includes(name));
   if (newer !== undefined) throw new StartupError(`The database was last used by a newer version (this one does not know its migration ${newer}). Back it up with that version.`);
+  if (!migrations.includes(OLDEST_SCHEMA)) throw new StartupError('The database was last used by a version that is too old for a backup by this one. Start the server once, which upgrades it, or copy what that version left by other means.');
 }
