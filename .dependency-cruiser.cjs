@@ -32,6 +32,7 @@ const FLOOR = {
   auth: 5,
   admin: 5,
   health: 5,
+  backup: 5,
 };
 
 // Where a package from outside may be imported, and why nowhere else.

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import type { TaskHandler } from '../jobs/job-handler.js';
 import { JobsRemoval } from '../jobs/jobs-removal.service.js';
-import { Transactions } from '../persistence/transactions.js';
+import { BackupRuns, backupRuns } from '../persistence/backup-lock.js';
+import { Transactions, type SystemTx } from '../persistence/transactions.js';
 import { TenantRemoval } from '../tenancy/tenant-removal.service.js';
 import { UserAdministration } from '../users/user-administration.service.js';
 import { TenantRows } from './tenant-rows.service.js';
@@ -34,7 +35,7 @@ export class TenantPurgeHandler implements TaskHandler {
 
   async run(data: Record<string, string>, signal: AbortSignal): Promise<void> {
     const { tenantId } = data as { tenantId: string };
-    if (!(await this.transactions.forSystem((tx) => this.tenants.isRequested(tx, tenantId)))) return;
+    if (!(await this.transactions.forSystem((tx) => this.mayBegin(tx, tenantId)))) return;
     await this.jobs.removeIdle(tenantId);
     await this.rows.remove(tenantId, signal);
     // It has lost its job with the job's row, and takes back by itself what it stores meanwhile.
@@ -48,5 +49,12 @@ export class TenantPurgeHandler implements TaskHandler {
       await this.tenants.finish(tx, tenantId);
       await this.jobs.removeAll(tx, tenantId);
     });
+  }
+
+  /** @throws BackupRuns: a backup from before the request still has the whole tenant */
+  private async mayBegin(tx: SystemTx, tenantId: string): Promise<boolean> {
+    if (!(await this.tenants.isRequested(tx, tenantId))) return false;
+    if (await backupRuns(tx)) throw new BackupRuns();
+    return true;
   }
 }

@@ -26,6 +26,11 @@ export class Sealer {
     this.current = derived[0]!;
   }
 
+  /** Of the keys that open, the one that seals first: they tell which keys somebody has, and nothing about them. */
+  get keyIds(): string[] {
+    return [...this.keys.keys()].toReversed();
+  }
+
   /** @param place what it belongs to, such as `database_servers/{id}/password` */
   seal(secret: string, place: string): Buffer {
     const nonce = randomBytes(NONCE_BYTES);

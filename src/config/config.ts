@@ -5,11 +5,15 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { errorCode, errorMessage } from '../common/error-code.js';
 import type { BlobPlace } from './blob-address.js';
 import { readEnv, StartupError, type Env } from './env.js';
+import { refuseUnfinishedRestore } from './unfinished-restore.js';
 
 /** Of Amazon's, and so of all that are like it: 5 GiB in one PUT. */
 const LARGEST_OBJECT_MB = 5 * 1024;
 
-interface Secrets {
+/** In DATA_DIR. */
+export const SECRETS_FILE = 'secrets.json';
+
+export interface Secrets {
   jwt: string;
   sealing: string;
 }
@@ -50,7 +54,7 @@ function readSecrets(file: string): Secrets {
  * Created exclusively, so that of two processes starting at once one writes and the other reads.
  */
 function generatedSecrets(directory: string): Secrets {
-  const file = path.join(directory, 'secrets.json');
+  const file = path.join(directory, SECRETS_FILE);
   const fresh: Secrets = { jwt: randomBytes(32).toString('base64url'), sealing: randomBytes(32).toString('base64url') };
   try {
     const staged = `${file}.${process.pid}`;
@@ -71,6 +75,8 @@ function generatedSecrets(directory: string): Secrets {
 export class Config {
   readonly dataDir: string;
   readonly blobPlace: BlobPlace;
+  /** Of the built-in vector store. */
+  readonly vectorDir: string;
   /** May be absent. */
   readonly modelDir: string;
   readonly docsEnabled: boolean;
@@ -86,6 +92,7 @@ export class Config {
     this.blobPlace = env.BLOB_STORE ?? { kind: 'directory', directory: pathToFileURL(path.join(this.dataDir, 'blobs')) };
     if (this.blobPlace.kind === 'directory') prepareDirectory('BLOB_STORE', fileURLToPath(this.blobPlace.directory));
     else if (env.MAX_UPLOAD_MB > LARGEST_OBJECT_MB) throw new StartupError(`MAX_UPLOAD_MB must be at most ${LARGEST_OBJECT_MB} with a BLOB_STORE on S3, which takes no more in one request.`);
+    this.vectorDir = path.join(this.dataDir, 'vectors');
     this.modelDir = path.resolve(env.EMBEDDING_MODEL_DIR ?? path.join(this.dataDir, 'models'));
     this.docsEnabled = env.DOCS_ENABLED ?? env.NODE_ENV !== 'production';
     this.maxUploadBytes = env.MAX_UPLOAD_MB * 1024 * 1024;
@@ -94,7 +101,10 @@ export class Config {
     this.sealingKeys = [env.SEALING_KEY ?? generated!.sealing, ...(env.SEALING_KEY_PREVIOUS === undefined ? [] : [env.SEALING_KEY_PREVIOUS])];
   }
 
+  /** For the server, which must not run on half a restore. @throws StartupError */
   static fromEnvironment(): Config {
-    return new Config(readEnv());
+    const config = new Config(readEnv());
+    refuseUnfinishedRestore(config.dataDir);
+    return config;
   }
 }

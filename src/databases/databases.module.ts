@@ -1,4 +1,3 @@
-import path from 'node:path';
 import { Logger, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Config } from '../config/config.js';
@@ -63,7 +62,7 @@ import { VectorStore } from './vector-stores/vector-store.js';
     {
       provide: VectorStore,
       inject: [Config],
-      useFactory: ({ dataDir }: Config) => LanceDbStore.open({ directory: path.join(dataDir, 'vectors'), logger: new Logger('LanceDbStore') }),
+      useFactory: ({ vectorDir }: Config) => LanceDbStore.open({ directory: vectorDir, logger: new Logger('LanceDbStore') }),
     },
   ],
   exports: [DatabasesService, DatabaseRows, TenantCollections, Collections, DatabaseCollections, DatabaseContentsHolder, Reindexes, VectorStores],

@@ -3,6 +3,7 @@ import { DatabaseCollections } from '../databases/collections/database-collectio
 import type { DocumentScope } from '../databases/vector-stores/vector-store.js';
 import type { TaskHandler } from '../jobs/job-handler.js';
 import { JobsService } from '../jobs/jobs.service.js';
+import { backupRuns, PUT_OFF_SECONDS } from '../persistence/backup-lock.js';
 import { Transactions, type TenantTx } from '../persistence/transactions.js';
 import { DocumentCharges } from './document-charges.js';
 import type { DocumentEntity } from './document.entity.js';
@@ -23,7 +24,7 @@ export interface Leftovers {
   blobKey?: string;
 }
 
-/** Removes what deleted documents and ended versions left in the other stores, and repeats that until it is done. */
+/** Removes what deleted documents and ended versions left in the other stores, and repeats that until it is done. While a backup is being made, all of it waits. */
 @Injectable()
 export class PurgeHandler implements TaskHandler {
   readonly name = 'purge-document';
@@ -52,7 +53,9 @@ export class PurgeHandler implements TaskHandler {
     // Tasks from before there were versions name none.
     if (expires !== undefined) await this.transactions.forTenant(tenantId, (tx) => this.expire(tx, documentId, Number(version ?? 1)));
     const scope = { tenantId, documentId };
-    const document = await this.find(scope);
+    const found = await this.find(scope, data);
+    if (!found) return;
+    const { document } = found;
     // Tasks from before databases could move name none; by then the document is there.
     const databaseId = document?.databaseId ?? data['databaseId'];
     if (databaseId !== undefined) await this.removeVectors(scope, databaseId, document);
@@ -62,19 +65,26 @@ export class PurgeHandler implements TaskHandler {
 
   /** For a worker whose attempt has ended: what it stored must go, unless the version is being made by another attempt or served after all. */
   async clear(scope: DocumentScope, databaseId: string, version: number): Promise<void> {
-    const document = await this.find(scope);
-    if (versionsInUse(document).includes(version)) return;
-    await this.removeVectors(scope, databaseId, document);
-    await this.removeFiles(scope, document, { version });
+    const found = await this.find(scope, { documentId: scope.documentId, databaseId, version: String(version) });
+    if (!found || versionsInUse(found.document).includes(version)) return;
+    await this.removeVectors(scope, databaseId, found.document);
+    await this.removeFiles(scope, found.document, { version });
   }
 
   /** For what was written beside an original that may have gone meanwhile. */
   async clearFile(scope: DocumentScope, blobKey: string): Promise<void> {
-    await this.removeFiles(scope, await this.find(scope), { blobKey });
+    const found = await this.find(scope, { documentId: scope.documentId, blobKey });
+    if (found) await this.removeFiles(scope, found.document, { blobKey });
   }
 
-  private find({ tenantId, documentId }: DocumentScope): Promise<DocumentEntity | null> {
-    return this.transactions.forTenant(tenantId, (tx) => this.documents.findById(tx, documentId));
+  /** The document as the removal goes by it; null when that has to wait for a backup, and is now a task of its own. */
+  private find({ tenantId, documentId }: DocumentScope, whatWaits: Record<string, string>): Promise<{ document: DocumentEntity | null } | null> {
+    return this.transactions.forTenant(tenantId, async (tx) => {
+      const document = await this.documents.findById(tx, documentId);
+      if (!(await backupRuns(tx))) return { document };
+      await this.jobs.enqueueTask(tx, this, whatWaits, PUT_OFF_SECONDS);
+      return null;
+    });
   }
 
   /** Of a version that began after the row was read nothing is touched, however late this comes. */

@@ -2,6 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { AppError } from '../common/errors.js';
 import { Collections } from '../databases/collections/collections.service.js';
 import type { ScheduledTask } from '../jobs/job-handler.js';
+import { backupRuns } from '../persistence/backup-lock.js';
 import { Transactions } from '../persistence/transactions.js';
 import { Reconciliations } from '../tenancy/reconciliations.service.js';
 import { StoreReconciliationRepository, type BlobOwner, type CollectionToCount, type RowKey } from './store-reconciliation.repository.js';
@@ -60,7 +61,7 @@ export class StoreReconciliation implements ScheduledTask {
     await this.reconcile({ repair: false, signal });
   }
 
-  /** @param request `repair` removes files that nobody has had for a day; all other drift is only told. @throws the signal's reason */
+  /** @param request `repair` removes files that nobody has had for a day, unless a backup is being made; all other drift is only told. @throws the signal's reason */
   async reconcile({ repair, signal }: { repair: boolean; signal?: AbortSignal }): Promise<StoreReconciliationReport> {
     const begun = performance.now();
     const findings = nothing();
@@ -80,10 +81,11 @@ export class StoreReconciliation implements ScheduledTask {
       if (!UUID.test(directory)) continue;
       for await (const names of this.blobs.namesIn(directory, PAGE)) {
         signal?.throwIfAborted();
-        const owned = await this.transactions.forTenant(directory, (tx) => this.repository.findBlobKeys(tx, names.map((name) => name.slice(0, 36)).filter((id) => UUID.test(id))));
+        const ids = names.map((name) => name.slice(0, 36)).filter((id) => UUID.test(id));
+        const { owned, mayRemove } = await this.transactions.forTenant(directory, async (tx) => ({ owned: await this.repository.findBlobKeys(tx, ids), mayRemove: !(await backupRuns(tx)) }));
         const known = new Set(owned);
         findings.blobsChecked += names.length;
-        for (const key of names.map((name) => `${directory}/${name}`)) if (!known.has(key)) await this.judgeOrphan(findings, key, repair);
+        for (const key of names.map((name) => `${directory}/${name}`)) if (!known.has(key)) await this.judgeOrphan(findings, key, repair && mayRemove);
       }
     }
   }

@@ -40,7 +40,7 @@ export class JobsService {
     if (remoteType === null) await this.deliveries.send(tx, { id: job.id, type, turn }, deliveryId);
   }
 
-  async enqueueTask(tx: TenantTx, task: TaskHandler, data: Record<string, string>, delaySeconds = 0): Promise<void> {
+  async enqueueTask(tx: TenantTx, task: Pick<TaskHandler, 'name'>, data: Record<string, string>, delaySeconds = 0): Promise<void> {
     await this.queue.send(tx, task.name, { ...data, tenantId: tx.tenantId }, tx.tenantId, { delaySeconds });
   }
 

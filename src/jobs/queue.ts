@@ -36,6 +36,25 @@ export interface SendOptions {
   priority?: number;
 }
 
+/** An entry of the queue that is still to be worked on, in whatever table the queue keeps it. */
+export interface WaitingEntry {
+  id: string;
+  data: Record<string, string>;
+  priority: number;
+  group: string;
+  /** ISO 8601. */
+  dueAt: string;
+}
+
+/**
+ * Every such entry as a row `queue`, `entry`. What somebody is at is among them, since nobody will be after a restore; what the clock puts in,
+ * for no tenant, is not, since it does so again.
+ */
+export const WAITING_ENTRIES = `
+  SELECT name AS queue, jsonb_build_object('id', id, 'data', data, 'priority', priority, 'group', group_id,
+           'dueAt', to_char(start_after AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) AS entry
+    FROM ${QUEUE_SCHEMA}.job WHERE state IN ('created', 'retry', 'active') AND group_id IS NOT NULL ORDER BY created_on, id`;
+
 /** The queue has null of what was put in by the clock. */
 function workOf({ id, data, signal }: Job<Record<string, string> | null>): QueuedWork {
   const { traceparent, ...own } = data ?? {};
@@ -82,6 +101,13 @@ export class Queue {
     const db = { executeSql: async (sql: string, values?: unknown[]) => ({ rows: ((await queryRunner.query(sql, values, true)).records as unknown[]) ?? [] }) };
     const trace = currentContext();
     await this.boss.send(queue, { ...data, ...(trace && { traceparent: formatTraceparent(trace) }) }, { db, group: { id: group }, startAfter: delaySeconds, priority, ...(id === undefined ? {} : { id }) });
+  }
+
+  /** Puts in again, under the ids that they had, entries that a backup found waiting: at once or when they were due. */
+  async sendAgain(executeSql: (sql: string, values?: unknown[]) => Promise<{ rows: unknown[] }>, queue: string, entries: readonly WaitingEntry[]): Promise<void> {
+    await this.prepare(queue);
+    const jobs = entries.map(({ id, data, priority, group, dueAt }) => ({ id, data, priority, group: { id: group }, startAfter: dueAt }));
+    await this.boss.insert(queue, jobs, { db: { executeSql } });
   }
 
   /**

@@ -73,6 +73,8 @@ export interface SetupOptions {
   /** Refuse a login that no policy binds, instead of warning about it. */
   production: boolean;
   warn(message: string): void;
+  /** How many of the migrations; all of them when left out. A restore stops where its backup was made. */
+  migrations?: number;
 }
 
 function judge(login: LoginRole, options: SetupOptions): void {
@@ -118,7 +120,7 @@ export function whatSchemaLacks(url: string): Promise<string | null> {
 
 /**
  * Brings roles and schema up to date; safe to run in several processes at once.
- * @throws StartupError when the server is too old or the login role may not do it
+ * @throws StartupError when the server is too old, the schema is too new or the login role may not do it
  */
 export async function setUpDatabase(url: string, options: SetupOptions): Promise<void> {
   await withClient(url, async (client) => {
@@ -131,7 +133,7 @@ export async function setUpDatabase(url: string, options: SetupOptions): Promise
     } catch (error) {
       throw explain(error, login.name);
     }
-    await migrate(url);
+    await migrate(url, options.migrations);
   });
 }
 
@@ -145,14 +147,25 @@ async function connectOrExplain(client: pg.Client, url: string): Promise<void> {
   }
 }
 
-async function migrate(url: string): Promise<void> {
-  const dataSource = new DataSource(migrationOptions(url));
+async function migrate(url: string, migrations = MIGRATIONS.length): Promise<void> {
+  const dataSource = new DataSource({ ...migrationOptions(url), migrations: MIGRATIONS.slice(0, migrations) });
   await dataSource.initialize();
   try {
+    await refuseNewerSchema(dataSource);
     await dataSource.runMigrations();
     // For servers that do not migrate, and ask whether somebody has.
     await dataSource.query('GRANT SELECT ON migrations TO morag_system');
   } finally {
     await dataSource.destroy();
   }
+}
+
+/** An older server would go on as if nothing were, and break what it does not know. */
+async function refuseNewerSchema(dataSource: DataSource): Promise<void> {
+  const [found] = await dataSource.query<{ is_there: boolean }[]>(`SELECT to_regclass('public.migrations') IS NOT NULL AS is_there`);
+  if (!found?.is_there) return;
+  const known = MIGRATIONS.map(({ name }) => name);
+  const newer = await dataSource.query<{ name: string }[]>('SELECT name FROM migrations WHERE name <> ALL ($1) ORDER BY id LIMIT 1', [known]);
+  if (newer.length === 0) return;
+  throw new StartupError(`The database was last used by a newer version (this one does not know its migration ${newer[0]!.name}). Run that version, or restore a backup from before the upgrade.`);
 }

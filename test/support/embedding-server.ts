@@ -19,6 +19,8 @@ export class EmbeddingServer {
   tokens = 0;
   /** Every text that was embedded, in the order in which they came. */
   readonly embedded: string[] = [];
+  /** What each request named as its credential. */
+  readonly credentials: (string | undefined)[] = [];
   /** When each request came, in milliseconds since the epoch. */
   readonly askedAt: number[] = [];
   /** Requests whose client hung up before it had its answer. */
@@ -40,6 +42,7 @@ export class EmbeddingServer {
       });
       request.once('end', () => {
         const { input } = JSON.parse(body) as { input: string[] };
+        embeddings.credentials.push(request.headers.authorization);
         const refusal = embeddings.nextRefusal();
         if (!refusal) embeddings.embedded.push(...input);
         const tokens = refusal ? 0 : embeddings.countTokens(input);

@@ -26,6 +26,11 @@ export class TestApp {
     return TestApp.open(await TestDatabase.create(), await mkdtemp(path.join(tmpdir(), 'morag-app-')), env);
   }
 
+  /** On a database and a data directory that something is in already, and which go with it. */
+  static on(database: TestDatabase, dataDir: string, env: Partial<Record<VariableName, string>>): Promise<TestApp> {
+    return TestApp.open(database, dataDir, env);
+  }
+
   /** A second server on the same database and data directory; close its `app`, the rest goes with the first. */
   beside(env: Partial<Record<VariableName, string>>): Promise<TestApp> {
     return TestApp.open(this.database, this.dataDir, env);

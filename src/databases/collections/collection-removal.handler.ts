@@ -4,13 +4,13 @@ import { JobsService } from '../../jobs/jobs.service.js';
 import type { TenantTx } from '../../persistence/transactions.js';
 import type { ServerType } from '../servers/database-server.entity.js';
 import type { CollectionPlace } from './collections.service.js';
-import { DatabaseCollections } from './database-collections.service.js';
+import { DatabaseCollections, DROP_COLLECTIONS } from './database-collections.service.js';
 import { DatabaseServerNotFound } from '../databases.errors.js';
 
 /** Drops collections that no database has any more, and repeats that until it is done. */
 @Injectable()
 export class CollectionRemoval implements TaskHandler {
-  readonly name = 'drop-collections';
+  readonly name = DROP_COLLECTIONS;
 
   constructor(
     private readonly jobs: JobsService,

@@ -1,10 +1,15 @@
 import { Injectable } from '@nestjs/common';
+import { JobsService } from '../../jobs/jobs.service.js';
+import { backupRuns, PUT_OFF_SECONDS } from '../../persistence/backup-lock.js';
 import { Transactions } from '../../persistence/transactions.js';
 import type { Collection } from './collection.js';
 import { Collections, type CollectionPlace, type DatabasePlace } from './collections.service.js';
 import { DatabasesRepository } from '../databases.repository.js';
 import { settingsOf } from '../reindexes/reindex.entity.js';
 import { ReindexesRepository } from '../reindexes/reindexes.repository.js';
+
+/** The task that drops what no database has any more (`CollectionRemoval`). */
+export const DROP_COLLECTIONS = 'drop-collections';
 
 /** The collections of databases as these come and go. */
 @Injectable()
@@ -14,6 +19,7 @@ export class DatabaseCollections {
     private readonly databases: DatabasesRepository,
     private readonly reindexes: ReindexesRepository,
     private readonly collections: Collections,
+    private readonly jobs: JobsService,
   ) {}
 
   /**
@@ -38,10 +44,19 @@ export class DatabaseCollections {
     await (await this.collections.of(place)).ensure();
   }
 
-  /** For whoever made a collection that may have lost its database meanwhile, or whose database has another by now. True when it was dropped. */
+  /**
+   * For whoever made a collection that may have lost its database meanwhile, or whose database has another by now. True when nobody uses it: it
+   * was dropped, or will be once the backup has ended that is being made.
+   */
   async dropUnlessUsed(place: CollectionPlace): Promise<boolean> {
-    if (await this.transactions.forTenant(place.tenantId, (tx) => this.databases.hasCollection(tx, place))) return false;
-    await this.collections.drop(place);
-    return true;
+    const { tenantId, serverId, serverType, collectionName, generation } = place;
+    const found = await this.transactions.forTenant(tenantId, async (tx) => {
+      if (await this.databases.hasCollection(tx, place)) return 'used';
+      if (!(await backupRuns(tx))) return 'unused';
+      await this.jobs.enqueueTask(tx, { name: DROP_COLLECTIONS }, { serverId, serverType, collectionName, generations: String(generation) }, PUT_OFF_SECONDS);
+      return 'put off';
+    });
+    if (found === 'unused') await this.collections.drop(place);
+    return found !== 'used';
   }
 }

@@ -32,6 +32,7 @@ const UNINDEXED_PER_ROW = 1 / 50;
 const REST = 4;
 const LONGEST_REST_MS = 120_000;
 const PATIENCE_AT_CLOSE_MS = 2000;
+const BETWEEN_LOOKS_MS = 100;
 
 /**
  * Keeps tables fast and small, in the background, one after the other. What is due is read from the table itself, so it matters neither
@@ -41,14 +42,15 @@ export class LanceDbMaintenance {
   private readonly pending = new Set<string>();
   private readonly closing = new AbortController();
   private working: Promise<void> | undefined;
-  private sweeper: NodeJS.Timeout;
+  private sweeper: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly tables: Tables,
     private readonly keptVersionsMs: number,
+    sweeps: boolean,
   ) {
     // Not all processes at the same moment.
-    this.sweeper = this.sweepAfter(FIRST_SWEEP_MS * (1 + 4 * Math.random()));
+    if (sweeps) this.sweeper = this.sweepAfter(FIRST_SWEEP_MS * (1 + 4 * Math.random()));
   }
 
   /** Returns at once. */
@@ -62,6 +64,18 @@ export class LanceDbMaintenance {
     for (const table of await this.tables.names()) {
       if (this.closing.signal.aborted) return;
       await this.round(table, 'sweep');
+    }
+  }
+
+  /**
+   * Keeps every process from tidying the table up until the lease is released; waits for one that is at it. Undefined when there is no such table.
+   * @throws the signal's AbortError
+   */
+  async holdOff(table: string, signal: AbortSignal): Promise<Lease | undefined> {
+    for (;;) {
+      const lease = await this.lease(table);
+      if (lease || !(await this.tables.open(table))) return lease;
+      await delay(BETWEEN_LOOKS_MS, undefined, { signal });
     }
   }
 
@@ -103,7 +117,7 @@ export class LanceDbMaintenance {
     try {
       const table = await this.tables.open(name);
       if (!table || !(await this.isDue(table, after))) return false;
-      const lease = await Lease.take(path.join(this.tables.directory, `${name}.lance`, '.maintenance'));
+      const lease = await this.lease(name);
       if (!lease) return false;
       try {
         await this.maintain(name, table);
@@ -116,6 +130,10 @@ export class LanceDbMaintenance {
       if (!isNotFound(error) && !isConflict(error)) this.tables.warn(`Maintenance of the table "${name}" failed: ${String(error)}`);
       return true;
     }
+  }
+
+  private lease(table: string): Promise<Lease | undefined> {
+    return Lease.take(path.join(this.tables.directory, `${table}.lance`, '.maintenance'));
   }
 
   private async isDue(table: Table, after: 'write' | 'sweep'): Promise<boolean> {

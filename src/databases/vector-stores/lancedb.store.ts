@@ -3,6 +3,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, Table } from '@lancedb/lancedb';
 import { KeyedMutex } from './keyed-mutex.js';
+import { contentsOf, type CollectionContents } from './lancedb.contents.js';
 import { isConflict, isNotFound } from './lancedb.errors.js';
 import { ensureIndexes } from './lancedb.indexes.js';
 import { KEPT_VERSIONS_MS, LanceDbMaintenance, type Tables } from './lancedb.maintenance.js';
@@ -21,6 +22,8 @@ export interface LanceDbOptions {
   logger: { warn(message: string): void };
   /** How long a version of a table stays readable after the next one; 2 minutes. */
   keptVersionsMs?: number;
+  /** Whether it looks after the tables by the clock, as a server does; true. */
+  sweeps?: boolean;
 }
 
 const CONFLICT_ATTEMPTS = 12;
@@ -36,7 +39,7 @@ export class LanceDbStore extends VectorStore {
     private readonly lancedb: LanceDb,
     private readonly connection: Connection,
     private readonly directory: string,
-    { logger, keptVersionsMs = KEPT_VERSIONS_MS }: LanceDbOptions,
+    { logger, keptVersionsMs = KEPT_VERSIONS_MS, sweeps = true }: LanceDbOptions,
   ) {
     super();
     const tables: Tables = {
@@ -47,7 +50,7 @@ export class LanceDbStore extends VectorStore {
       exclusively: (table, work) => this.writers.run(table, work),
       warn: (message) => logger.warn(message),
     };
-    this.maintenance = new LanceDbMaintenance(tables, keptVersionsMs);
+    this.maintenance = new LanceDbMaintenance(tables, keptVersionsMs, sweeps);
   }
 
   static async open(options: LanceDbOptions): Promise<LanceDbStore> {
@@ -124,6 +127,31 @@ export class LanceDbStore extends VectorStore {
   override async close(): Promise<void> {
     await this.maintenance.close();
     this.connection.close();
+  }
+
+  /**
+   * Hands `read` everything in the collection, as it is when the reading begins; others may go on writing. Meanwhile no process tidies the table
+   * up, with which the files of older versions would go. Undefined when there is no such collection.
+   * @throws the signal's AbortError while it waits for somebody who is tidying up
+   */
+  async readAll<T>(collection: string, signal: AbortSignal, read: (contents: CollectionContents) => Promise<T>): Promise<T | undefined> {
+    checkCollectionName(collection);
+    const name = tableName(collection);
+    const lease = await this.maintenance.holdOff(name, signal);
+    if (!lease) return undefined;
+    try {
+      return await this.onTable(collection, undefined, async (table) => read(await contentsOf(table)));
+    } finally {
+      await lease.release();
+    }
+  }
+
+  /** Makes the collection with everything that `readAll` found in it, where there is none yet. */
+  async fill(collection: string, { dimensions, distance, pages }: CollectionContents): Promise<void> {
+    checkCollectionName(collection);
+    const table = await this.connection.createEmptyTable(tableName(collection), schemaOf(dimensions, distance));
+    for await (const points of pages) await table.add(toArrow(points, dimensions));
+    await ensureIndexes(this.lancedb, table);
   }
 
   /** What else happens by the clock: looks after every table, whoever wrote to it. */
