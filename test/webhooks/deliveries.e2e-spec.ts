@@ -376,6 +376,23 @@ describe('deliveries', () => {
     expect(await server.database.query('SELECT FROM webhook_deliveries WHERE webhook_id = $1', [id])).toEqual([]);
   });
 
+  it('are gone with their tenant, and nothing is sent any more', async () => {
+    const admin = await administrator(server);
+    await register(tenant.client, endpoint);
+    endpoint.answer = answering(500);
+    await tenant.client.post('/api/v1/ingest/text', { title: 'Told', content: 'Some words.', webhook_url: newEndpoint().url });
+    const tables = ['webhooks', 'webhook_signing_secrets', 'ingest_webhooks', 'webhook_deliveries', 'webhook_attempts'];
+    const rows = async (): Promise<number[]> => Promise.all(tables.map(async (table) => (await server.database.query(`SELECT FROM ${table} WHERE tenant_id = $1`, [tenant.tenantId])).length));
+    await eventually(rows, (counts) => counts.every((count) => count > 0));
+    expect((await admin.delete(`/admin/tenants/${tenant.tenantId}?confirm=${tenant.tenantId}`)).status).toBe(202);
+    const sent = endpoint.received.length;
+    await letTimePass();
+    await eventually(() => admin.get(`/admin/tenants/${tenant.tenantId}`), ({ status }) => status === 404, 25_000);
+    expect(await rows()).toEqual([0, 0, 0, 0, 0]);
+    // One may have been under way.
+    expect(endpoint.received.length - sent).toBeLessThanOrEqual(1);
+  });
+
   it('are counted for the operator', async () => {
     const { body } = await server.anonymous.get<string>('/metrics');
     expect(body).toMatch(/morag_webhook_deliveries_total\{result="delivered"\} [1-9]/);
