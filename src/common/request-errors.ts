@@ -40,6 +40,32 @@ export class PayloadTooLarge extends AppError {
   }
 }
 
+/** What was begun did not come whole in time (RFC 9110, 15.5.9). The rest may still be under way, so the connection is of no more use. */
+export class TooSlow extends AppError {
+  constructor() {
+    super({ status: 408, code: 'request_timeout', title: 'Request Timeout', detail: 'The request did not come whole in time.', retryable: true, headers: { Connection: 'close' } });
+  }
+}
+
+export class HeadersTooLarge extends AppError {
+  constructor() {
+    super({ status: 431, code: 'headers_too_large', title: 'Request Header Fields Too Large', detail: 'The address and the headers are too large together.' });
+  }
+}
+
+export class ExpectationFailed extends AppError {
+  constructor() {
+    super({ status: 417, code: 'expectation_failed', title: 'Expectation Failed', detail: 'Of expectations only 100-continue is known here.' });
+  }
+}
+
+/** No method of HTTP, for any address (RFC 9110, 15.6.2). */
+export class MethodUnknown extends AppError {
+  constructor() {
+    super({ status: 501, code: 'not_implemented', title: 'Not Implemented', detail: 'There is no such method.' });
+  }
+}
+
 export class UnsupportedMediaType extends AppError {
   constructor(detail: string, code = 'unsupported_media_type') {
     super({ status: 415, code, title: 'Unsupported media type', detail });
