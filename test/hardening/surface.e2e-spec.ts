@@ -25,7 +25,6 @@ describe('the surface', () => {
     document = await ingestText(tenant.client, 'Granite', 'A rock.');
     job = (await tenant.client.get(`/api/v1/documents/${document}`)).body.job_id;
   }, 60_000);
-  beforeEach(() => void process.stderr.write(`${Date.now() % 1e6} ${expect.getState().currentTestName}\n`));
   afterAll(() => server.stop());
 
   const raw = async (text: string): Promise<ReturnType<typeof read>> => read(await sendBytes(server.url, text, 'wait'));
@@ -169,6 +168,11 @@ describe('the surface', () => {
     const whole = (headers: string, content: string | Buffer = 'x') => multipart('b', [{ headers, content }]);
     const FILE = 'name="file"; filename="a.txt"';
 
+    // Its name was once shortened character by character, which held up everybody for minutes.
+    it('takes one with a file name of a megabyte, at once', async () => {
+      expect((await form('multipart/form-data; boundary=b', whole(`name="file"; filename="${'x'.repeat(1024 * 1024)}.txt"`, 'A long name.'))).status).toBe(202);
+    });
+
     it.each([
       ['without a boundary', 'multipart/form-data', whole(FILE)],
       ['with an empty boundary', 'multipart/form-data; boundary=', whole(FILE)],
@@ -182,7 +186,6 @@ describe('the surface', () => {
       ['with a hundred fields', 'multipart/form-data; boundary=b', multipart('b', [...Array.from({ length: 100 }, (_, index) => ({ headers: `name="f${index}"`, content: 'x' })), { headers: FILE, content: 'x' }])],
       ['with a field of a megabyte', 'multipart/form-data; boundary=b', multipart('b', [{ headers: 'name="metadata"', content: `{"a":"${'x'.repeat(1024 * 1024)}"}` }, { headers: FILE, content: 'x' }])],
       ['with a field that is no UTF-8', 'multipart/form-data; boundary=b', multipart('b', [{ headers: 'name="title"', content: Buffer.from([0x61, 0xff, 0xfe]) }, { headers: FILE, content: 'bytes' }])],
-      ['with a head of a megabyte', 'multipart/form-data; boundary=b', whole(`name="file"; filename="${'x'.repeat(1024 * 1024)}"`)],
     ] as [string, string, Buffer][])('refuses one %s', async (_, type, body) => {
       const answer = await form(type, body);
       expect([400, 413, 415]).toContain(answer.status);
