@@ -20,7 +20,7 @@ describe('a slow client', () => {
     refuseOddRequests(server, SHORT);
     server.setErrorHandler((error, _, reply) => {
       if (error instanceof AppError) void reply.status(error.status).headers(error.headers).send({ code: error.code });
-      else void reply.status(500).send({ code: String(error) });
+      else void reply.status((error as { statusCode?: number }).statusCode ?? 500).send({ code: String(error) });
     });
     server.post('/json', ({ body }) => body);
     server.post('/form', async (request) => {

@@ -6,9 +6,13 @@ export interface FieldError {
   message: string;
 }
 
+/** Whoever has mended so many of them is told of the others. */
+const MAX_ERRORS = 100;
+
 /** The request could be read, but a field of it is missing, unknown or out of range. */
 export class ValidationFailed extends AppError {
-  constructor(errors: FieldError[]) {
+  constructor(all: FieldError[]) {
+    const errors = all.slice(0, MAX_ERRORS);
     const fields = errors.map((error) => error.field).join(', ');
     super({ status: 400, code: 'validation_failed', title: 'Invalid request', detail: `Check these fields: ${fields}.`, members: { errors } });
   }

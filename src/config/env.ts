@@ -40,7 +40,7 @@ const list = z.string().transform((text) =>
 );
 const listOf = (isValid: (item: string) => boolean, what: string) => list.refine((items) => items.every((item) => isValid(item)), `must be ${what}, comma-separated`).describe('list');
 const isHost = (item: string): boolean => /^(\[[0-9a-f:.]+\]|[^\s:/@[\]]+)(:\d{1,5})?$/i.test(item);
-const isOrigin = (item: string): boolean => URL.canParse(item) && new URL(item).origin === item;
+const isOrigin = (item: string): boolean => !item.includes('*') && URL.canParse(item) && new URL(item).origin === item;
 const address = (...protocols: string[]) =>
   z
     .string()
