@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { fastify, type FastifyInstance } from 'fastify';
+import { AppError } from './common/errors.js';
 import { drainBeforeClose } from './http-surface.js';
 
 describe('draining', () => {
@@ -9,7 +12,8 @@ describe('draining', () => {
 
   beforeEach(async () => {
     process.on('unhandledRejection', remember);
-    server = fastify({ forceCloseConnections: true });
+    server = fastify({ forceCloseConnections: true, return503OnClosing: false });
+    server.setErrorHandler((error, _, reply) => void reply.status(error instanceof AppError ? error.status : 500).send({ code: error instanceof AppError ? error.code : '' }));
     drainBeforeClose(server);
     server.get('/broken', (_, reply) => {
       reply.hijack();
@@ -37,5 +41,19 @@ describe('draining', () => {
 
   it('gives the request under way its whole answer before the connections close', async () => {
     expect(await (await fetch(`${address}/slow`)).text()).toBe('whole');
+  });
+
+  it('tells whoever asks on a connection that was open before that it ends', async () => {
+    const before = connect(Number(new URL(address).port), '127.0.0.1').setEncoding('utf8').on('error', () => undefined);
+    await once(before, 'connect');
+    const slow = fetch(`${address}/slow`);
+    let said = '';
+    before.on('data', (text: string) => (said += text));
+    // The first of these may still come before the end has begun.
+    const asking = setInterval(() => before.write('GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n'), 20);
+    expect(await (await slow).text()).toBe('whole');
+    await once(before, 'close');
+    clearInterval(asking);
+    expect(said).toMatch(/HTTP\/1\.1 503 [^]*connection: close[^]*"code":"shutting_down"/i);
   });
 });
