@@ -108,7 +108,9 @@ export class FuzzWorld {
 
   wire(operation: Operation, request: FuzzRequest): WireRequest {
     this.sent += 1;
-    const path = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(this.filled(request.path[name] ?? '').toWellFormed()) || '%20');
+    // Of `.` and `..` a client makes another address before it sends anything.
+    const segment = (text: string): string => encodeURIComponent(text.toWellFormed()).replace(/^\.{0,2}$/, '$&%20');
+    const path = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => segment(this.filled(request.path[name] ?? '')));
     const query = new URLSearchParams(request.query.map(([name, value]): [string, string] => [name, this.filled(value)])).toString();
     let body: WireRequest['body'];
     const headers: Record<string, string> = { ...this.credentialFor(operation), ...request.headers };
