@@ -60,7 +60,7 @@ describe('a naughty string', () => {
   }, 60_000);
   afterAll(() => world.close());
 
-  // Of these one field alone costs a hash or a collection each time.
+  // Signing out would end the session that asks.
   const operations = OPERATIONS.filter((operation) => placesOf(operation).length > 0 && operation.path !== '/auth/logout');
 
   it.each(operations.map((operation) => [operation.route, operation] as const))('in any field is refused or kept as it is: %s', async (_, operation) => {

@@ -1,5 +1,5 @@
 import type { WireAnswer } from './answer-check.js';
-import { createKey, createTenant, forgetFailedSignIns, ingestText, signIn, type Tenant } from './factories.js';
+import { createKey, createTenant, forgetFailedSignIns, ingestText, signIn } from './factories.js';
 import type { Operation } from './openapi-operations.js';
 import type { FuzzRequest } from './openapi-requests.js';
 import { setLimits } from './quotas.js';
@@ -55,7 +55,7 @@ export class FuzzWorld {
   }
 
   /** A tenant with something of everything asks from now on. */
-  private async settle(): Promise<Tenant> {
+  private async settle(): Promise<void> {
     await forgetFailedSignIns(this.server);
     const tenant = await createTenant(this.server.anonymous);
     const { client } = tenant;
@@ -72,7 +72,6 @@ export class FuzzWorld {
     for (const [collection, id] of Object.entries(all)) this.ids.set(collection, [id]);
     this.session = { authorization: `Bearer ${tenant.token}` };
     this.key = { 'x-api-key': key.secret };
-    return tenant;
   }
 
   /** Ids of the stranger that are in the text though nobody asked with them. */
