@@ -19,7 +19,7 @@ const withRaw = (json: string): string => json.replaceAll(/"@@([0-9a-f]+)@@"/g, 
 
 const ODD_TEXTS = [
   '', ' ', 'null', 'undefined', 'true', '0', '-1', 'NaN', 'Infinity', '1e5', 'a\0b', '\ud800', '\u202e\u2066x', '\uFEFF', 'é'.repeat(300), 'x'.repeat(5000), '🏳️‍🌈', "' OR 1=1 --", '"; DROP TABLE documents; --',
-  '%00', '../../etc/passwd', '{{7*7}}', '${7*7}', '<script>alert(1)</script>', '\r\nX: y', '%', '_', '\\', '%s%n', '0000-01-01', '275760-09-13', '9999-12-31T23:59:59.999999999+14:00', '2024-02-30', '0000-00-00T00:00:00Z',
+  '%00', '../../etc/passwd', '{{7*7}}', '$' + '{7*7}', '<script>alert(1)</script>', '\r\nX: y', '%', '_', '\\', '%s%n', '0000-01-01', '275760-09-13', '9999-12-31T23:59:59.999999999+14:00', '2024-02-30', '0000-00-00T00:00:00Z',
   '::ffff:127.0.0.1', '1.2.3.4/33', '01.2.3.4', 'http://127.0.0.1:1/', 'http://[::1]/', 'http://nowhere.invalid/', 'file:///etc/passwd', 'javascript:alert(1)', 'http://user:pass@nowhere.invalid/', 'http://\u0000', 'data:,x',
   '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff', '*', '[]', '{}', '"', 'mk_live_' + 'a'.repeat(38), 'a@b.c', 'ｆｕｌｌ@example.com',
 ];
