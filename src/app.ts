@@ -1,9 +1,11 @@
+import cors from '@fastify/cors';
 import multipart from '@fastify/multipart';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { AppModule } from './app.module.js';
+import { headersOfEveryAnswer } from './common/answer-headers.js';
 import { NestLogger, withoutRedaction } from './common/logging.js';
 import { JSON_BODY_LIMIT_BYTES, refuseAddress } from './common/problem-details.filter.js';
 import type { AuthenticatedRequest } from './common/principal.js';
@@ -14,11 +16,9 @@ import type { Config } from './config/config.js';
 import { drainBeforeClose, JobsOnly, readJsonOnly, refuseOtherMethods } from './http-surface.js';
 import { serveDocs } from './openapi.js';
 import { Metrics } from './metrics/metrics.js';
-import { SECURITY_HEADERS } from './security-headers.js';
+import { connectionOptions, refuseOddRequests } from './slow-clients.js';
 import { UsageService } from './tenancy/usage.service.js';
 import { transferredBytes } from './transferred-bytes.js';
-
-const STALLED_MS = 120_000;
 
 function adapterFor(config: Config): FastifyAdapter {
   return new FastifyAdapter({
@@ -30,8 +30,7 @@ function adapterFor(config: Config): FastifyAdapter {
     forceCloseConnections: true,
     // `drainBeforeClose` lets nobody in any more; who is in gets a proper answer.
     return503OnClosing: false,
-    // A connection on which nothing moves, such as a stalled upload, is not kept for ever.
-    connectionTimeout: STALLED_MS,
+    ...connectionOptions(),
     // Also bounds the hooks of a shutdown, and has to leave `drainBeforeClose` its time.
     pluginTimeout: 20_000,
     logger: false,
@@ -44,7 +43,20 @@ async function registerPlugins(app: NestFastifyApplication, config: Config): Pro
     // One byte more than allowed tells a file that is too large from one that just fits.
     limits: { fileSize: config.maxUploadBytes + 1, files: 1, fields: 20, parts: 21, fieldNameSize: 100, fieldSize: 256 * 1024, headerPairs: 50 },
   });
-  if (config.env.CORS_ORIGINS.length > 0) app.enableCors({ origin: config.env.CORS_ORIGINS, credentials: false, exposedHeaders: ['X-Request-Id', 'Retry-After', 'RateLimit', 'RateLimit-Policy', 'WWW-Authenticate', 'Idempotency-Replayed'] });
+}
+
+/** Registered after our own hooks, and not by Nest's `enableCors`, which would come before them: a preflight is an answer like every other. */
+function allowOrigins(server: FastifyInstance, { env }: Config): void {
+  if (env.CORS_ORIGINS.length === 0) return;
+  // Not waited for: what was registered is loaded with the routes.
+  void server.register(cors, {
+    origin: env.CORS_ORIGINS,
+    credentials: false,
+    methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: ['Authorization', 'X-API-Key', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID'],
+    exposedHeaders: ['X-Request-Id', 'Retry-After', 'RateLimit', 'RateLimit-Policy', 'WWW-Authenticate', 'Content-Disposition', 'Idempotency-Replayed'],
+    maxAge: 600,
+  });
 }
 
 /** What proxies write into their logs for a client that hung up before it had the whole answer. */
@@ -84,7 +96,7 @@ function addHooks(app: NestFastifyApplication, config: Config, logger: Logger): 
     observation.begin(request);
     // Not an interceptor: those never see what a guard refused, and a 403 or 429 is usage too. Not `onResponse`: it never comes when the client hangs up.
     reply.raw.once('close', () => account(request, reply));
-    reply.headers(SECURITY_HEADERS).headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
+    reply.headers(headersOfEveryAnswer(request.id));
     done(jobsOnly && !forOperators.test(request.url) ? new JobsOnly() : undefined);
   });
   server.addHook('onResponse', (request, _, done) => {
@@ -107,7 +119,9 @@ export async function createApp(config: Config, databaseUrl: string, logger: Log
   drainBeforeClose(server);
   addHooks(app, config, logger);
   rememberRequests(server);
+  refuseOddRequests(server);
   refuseOtherMethods(server);
+  allowOrigins(server, config);
   if (config.docsEnabled) serveDocs(app);
   return app;
 }

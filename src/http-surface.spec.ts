@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { fastify, type FastifyInstance } from 'fastify';
+import { AppError } from './common/errors.js';
 import { drainBeforeClose } from './http-surface.js';
 
 describe('draining', () => {
@@ -9,7 +12,8 @@ describe('draining', () => {
 
   beforeEach(async () => {
     process.on('unhandledRejection', remember);
-    server = fastify({ forceCloseConnections: true });
+    server = fastify({ forceCloseConnections: true, return503OnClosing: false });
+    server.setErrorHandler((error, _, reply) => void reply.status(error instanceof AppError ? error.status : 500).send({ code: error instanceof AppError ? error.code : '' }));
     drainBeforeClose(server);
     server.get('/broken', (_, reply) => {
       reply.hijack();
@@ -37,5 +41,18 @@ describe('draining', () => {
 
   it('gives the request under way its whole answer before the connections close', async () => {
     expect(await (await fetch(`${address}/slow`)).text()).toBe('whole');
+  });
+
+  it('answers whoever asks for more on a connection that is open, and then closes it', async () => {
+    const socket = connect(Number(new URL(address).port), '127.0.0.1').setEncoding('utf8').on('error', () => undefined);
+    let said = '';
+    socket.on('data', (text: string) => (said += text));
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n');
+    // By then the server knows that it closes, and has yet to answer.
+    await once(server.server, 'request');
+    setTimeout(() => socket.write('GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n'), 20);
+    await closed;
+    expect(said).toMatch(/HTTP\/1\.1 200 [^]*whole[^]*HTTP\/1\.1 404 [^]*connection: close/i);
   });
 });

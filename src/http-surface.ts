@@ -1,6 +1,9 @@
+import { isUtf8 } from 'node:buffer';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppError } from './common/errors.js';
+import { RouteNotFound } from './common/problem-details.filter.js';
+import { MalformedRequest, UnsupportedMediaType } from './common/request-errors.js';
 
 /** What a pure worker answers to everything but the operator's addresses. */
 export class JobsOnly extends AppError {
@@ -24,6 +27,11 @@ function matcherOf(pattern: string): RegExp {
   return new RegExp(`^${source}/?$`);
 }
 
+/** With CORS, every address has a route for OPTIONS, which is for preflights only. */
+function isPlainOptions({ method, headers }: FastifyRequest): boolean {
+  return method === 'OPTIONS' && (headers.origin === undefined || headers['access-control-request-method'] === undefined);
+}
+
 /**
  * Tells an address that does not exist from one that does under another method (RFC 9110, 15.5.6).
  * Must be called before the routes are registered.
@@ -38,20 +46,29 @@ export function refuseOtherMethods(server: FastifyInstance): void {
     if (!url.includes('*')) matchers.set(url, matcherOf(url));
   });
   server.addHook('onRequest', (request, _, done) => {
-    if (!request.is404) return done();
+    if (!request.is404 && !isPlainOptions(request)) return done();
     const path = request.url.split('?')[0] ?? '';
     const allowed = [...matchers].flatMap(([url, matcher]) => (matcher.test(path) ? [...(methods.get(url) ?? [])] : []));
-    done(allowed.length > 0 ? new MethodNotAllowed(allowed) : undefined);
+    if (allowed.length > 0) done(new MethodNotAllowed(allowed));
+    else done(request.is404 ? undefined : new RouteNotFound());
   });
 }
 
-/** JSON and multipart are all that is read. A body that is declared JSON and empty is no body: many clients declare every DELETE so. */
+const CHARSET = /;\s*charset\s*=\s*"?([^\s;"]+)/i;
+
+/**
+ * JSON and multipart are all that is read. A body that is declared JSON and empty is no body: many clients declare every DELETE so.
+ * JSON is UTF-8 (RFC 8259, 8.1): decoded leniently, other bytes would be stored as replacement characters, and the client would never hear of it.
+ */
 export function readJsonOnly(server: FastifyInstance): void {
   const parse = server.getDefaultJsonParser('error', 'error');
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') done(null, undefined);
-    else void parse(request, body as string, done);
+  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    const charset = CHARSET.exec(request.headers['content-type'] ?? '')?.[1];
+    if (charset !== undefined && !/^utf-?8$/i.test(charset)) done(new UnsupportedMediaType('JSON is read as UTF-8 only.'));
+    else if (body.length === 0) done(null, undefined);
+    else if (!isUtf8(body as Buffer)) done(new MalformedRequest('The body is not UTF-8.'));
+    else void parse(request, body.toString(), done);
   });
 }
 

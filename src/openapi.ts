@@ -60,6 +60,9 @@ function errorsOf(path: string, method: string, access: string): string[] {
   if (method !== 'get' && path !== '/auth/login' && path !== '/auth/refresh') codes.push('409');
   if (!open && (path.includes('{') || method === 'post')) codes.push('404');
   if (!open && ['post', 'put', 'patch'].includes(method)) codes.push('422');
+  // A default database that is not there, and a lease that has ended.
+  if (path === '/api/v1/tenant/configuration' && method === 'patch') codes.push('404');
+  if (path === '/api/v1/remote/jobs/{id}/content') codes.push('409');
   if (path.startsWith('/api/v1/ingest') || path.startsWith('/process')) codes.push('507');
   if (path === '/api/v1/ingest/url' || path === '/process/url') codes.push('502', '504');
   return codes;

@@ -1,17 +1,20 @@
 import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from './errors.js';
+import { headersOfEveryAnswer } from './answer-headers.js';
 import type { ProblemDto } from './problem.dto.js';
-import { MalformedRequest, PayloadTooLarge, UnsupportedMediaType } from './request-errors.js';
+import { MalformedRequest, PayloadTooLarge, TooSlow, UnsupportedMediaType } from './request-errors.js';
 
 /** For JSON bodies; files go to disk as they arrive and have a limit of their own. */
 export const JSON_BODY_LIMIT_BYTES = 4 * 1024 * 1024;
 
-class RouteNotFound extends AppError {
+export class RouteNotFound extends AppError {
   constructor() {
     super({ status: 404, code: 'not_found', title: 'Not found', detail: 'There is nothing at this address.' });
   }
 }
+
+const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 
 class InternalError extends AppError {
   constructor() {
@@ -36,6 +39,7 @@ function translate(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const status = statusOf(error);
   if (status === 404) return new RouteNotFound();
+  if (status === 408) return new TooSlow();
   if (status === 413) return new PayloadTooLarge('4 MiB for JSON bodies; send larger texts as files to /api/v1/ingest/file');
   if (status === 415) return new UnsupportedMediaType('Send application/json, or multipart/form-data where a file is expected.');
   if (status !== undefined && status >= 400 && status < 500) {
@@ -58,16 +62,24 @@ function bodyOf(problem: AppError, request: Pick<FastifyRequest, 'id' | 'url'>):
   };
 }
 
+/** As nothing else answers for us: a request that is none, such as one whose head does not end, never gets to a route. */
+export function wireProblem(problem: AppError, requestId: string): string {
+  const body = JSON.stringify(bodyOf(problem, { id: requestId, url: '' }));
+  const headers = { ...headersOfEveryAnswer(requestId), 'content-type': PROBLEM_TYPE, 'content-length': String(Buffer.byteLength(body)), connection: 'close' };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  return [`HTTP/1.1 ${problem.status} ${problem.title}`, ...lines, '', body].join('\r\n');
+}
+
 function sendProblem(problem: AppError, body: ProblemDto, reply: FastifyReply): void {
   void reply
     .status(problem.status)
-    .headers({ ...problem.headers, 'content-type': 'application/problem+json; charset=utf-8' })
+    .headers({ ...problem.headers, 'content-type': PROBLEM_TYPE })
     .send(JSON.stringify(body));
 }
 
 /** For an address that the router cannot read, which no hook and no filter gets to see. */
 export function refuseAddress(_: Error, request: FastifyRequest, reply: FastifyReply): void {
-  reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
+  reply.headers(headersOfEveryAnswer(request.id));
   const problem = new MalformedRequest('The address cannot be read: check its percent-encoding, and that no part of it is overlong.');
   sendProblem(problem, bodyOf(problem, request), reply);
 }

@@ -41,7 +41,7 @@ const list = z.string().transform((text) =>
 );
 const listOf = (isValid: (item: string) => boolean, what: string) => list.refine((items) => items.every((item) => isValid(item)), `must be ${what}, comma-separated`).describe('list');
 const isHost = (item: string): boolean => /^(\[[0-9a-f:.]+\]|[^\s:/@[\]]+)(:\d{1,5})?$/i.test(item);
-const isOrigin = (item: string): boolean => URL.canParse(item) && new URL(item).origin === item;
+const isOrigin = (item: string): boolean => !item.includes('*') && URL.canParse(item) && new URL(item).origin === item;
 const address = (...protocols: string[]) =>
   z
     .string()
@@ -73,7 +73,7 @@ export const VARIABLES = {
   ADMIN_EMAIL: withDefault(z.email('must be an e-mail address'), 'admin@morag.localhost', 'first administrator, made at the first start'),
   ADMIN_PASSWORD: secret(z.string().min(8, 'must have at least 8 characters').max(128, 'must have at most 128 characters'), "the first administrator's password (unset: generated and printed once)"),
   CORS_ORIGINS: withDefault(listOf(isOrigin, 'origins such as https://app.example.com'), '', 'origins that a browser may call from, comma-separated'),
-  TRUSTED_PROXIES: withDefault(listOf(isAddressRange, 'IP addresses or CIDR ranges'), '', 'addresses or CIDRs whose X-Forwarded-For counts, comma-separated'),
+  TRUSTED_PROXIES: withDefault(listOf(isAddressRange, 'IP addresses or CIDR ranges').refine((ranges) => !ranges.some((range) => range.endsWith('/0')), 'must not be every address: whoever asks could then claim any'), '', 'addresses or CIDRs whose X-Forwarded-For counts, comma-separated'),
   OUTBOUND_ALLOW: withDefault(listOf(isHost, 'host names or addresses, each with or without a port'), '', 'private host[:port]s that may be connected to, comma-separated'),
   EMBEDDING_PROVIDER: withDefault(oneOf('hash', 'openai', 'onnx'), 'hash', '`hash` works offline; `openai` is any compatible endpoint; `onnx` is a model in files of yours'),
   EMBEDDING_URL: optional(address('http:', 'https:'), 'base address of the endpoint, such as `https://api.openai.com/v1`'),
@@ -83,7 +83,7 @@ export const VARIABLES = {
   EMBEDDING_DIMENSIONS: optional(integer(1, 16000), 'length of its vectors'),
   MAX_UPLOAD_MB: withDefault(integer(1, 10240), '100', 'largest file accepted, in MiB'),
   DOCS_ENABLED: optional(flag, 'Swagger UI at /docs and the document at /openapi.json (unset: true, but false in production)'),
-  METRICS_TOKEN: secret(text, 'what `/metrics` asks for as a bearer token (unset: open, but absent in production)'),
+  METRICS_TOKEN: secret(z.string().min(16, 'must have at least 16 characters').describe('text, 16 characters or more'), 'what `/metrics` asks for as a bearer token (unset: open, but absent in production)'),
   OTEL_EXPORTER_OTLP_ENDPOINT: optional(address('http:', 'https:'), 'collector of OpenTelemetry that gets traces, over OTLP as JSON (unset: none are made); which other `OTEL_*` count is in docs/observability.md'),
   OTEL_TRACES_SAMPLER_ARG: withDefault(z.string().transform(Number).pipe(z.number('must be a number').min(0, 'must be at least 0').max(1, 'must be at most 1')).describe('0–1'), '1', 'share of the traces that is exported, chosen by their ids'),
   LOG_LEVEL: withDefault(oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info', 'least important message that is logged'),
@@ -113,7 +113,9 @@ export function readEnv(source: NodeJS.ProcessEnv = process.env): Env {
     else problems.push(`${name} ${result.error.issues[0]?.message ?? 'is invalid'}`);
   }
   if (env['NODE_ENV'] === 'production') {
-    for (const name of REQUIRED_IN_PRODUCTION) if (env[name] === undefined) problems.push(`${name} must be set in production`);
+    for (const name of REQUIRED_IN_PRODUCTION) if (env[name] === undefined && !problems.some((problem) => problem.startsWith(`${name} `))) problems.push(`${name} must be set in production`);
+    // Whoever learned one of them would have both.
+    if (env['JWT_SECRET'] !== undefined && env['JWT_SECRET'] === env['SEALING_KEY']) problems.push('SEALING_KEY must not be the JWT_SECRET');
   }
   if (problems.length > 0) throw new StartupError(`${problems.join('; ')}. Run with --help to see every variable.`);
   return env as Env;

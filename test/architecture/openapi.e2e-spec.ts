@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Validator } from '@seriousme/openapi-schema-validator';
+import { OPERATIONS, resolved, type Schema } from '../support/openapi-operations.js';
 import { Sandbox } from '../support/sandbox.js';
 
 interface Operation {
@@ -55,6 +56,25 @@ describe('the OpenAPI document', () => {
     expect(Object.keys(committed.components.schemas).filter((name) => /dto/i.test(name))).toEqual([]);
     const references = new Set(JSON.stringify(committed).match(/(?<=#\/components\/schemas\/)\w+/g));
     expect([...references].filter((name) => !(name in committed.components.schemas))).toEqual([]);
+  });
+
+  it('bounds every text and every list that is sent', () => {
+    // Their own checks bound them: an address of the net, a URL of at most 2048 characters.
+    const boundedElsewhere = /(?:\.url|\.ip|\.allowed_ips\[\])$/;
+    const unbounded: string[] = [];
+    const look = (given: Schema, path: string): void => {
+      const schema = resolved(given);
+      const types = [schema.type ?? []].flat();
+      if (types.includes('string') && !boundedElsewhere.test(path) && schema.maxLength === undefined && !schema.format && !schema.enum && !schema.pattern) unbounded.push(path);
+      if (types.includes('array') && schema.maxItems === undefined) unbounded.push(path);
+      if (schema.items) look(schema.items, `${path}[]`);
+      for (const [name, property] of Object.entries(schema.properties ?? {})) look(property, `${path}.${name}`);
+    };
+    for (const { route, parameters, body } of OPERATIONS) {
+      for (const { name, schema } of parameters) look(schema, `${route} ${name}`);
+      if (body) look(body.schema, route);
+    }
+    expect(unbounded).toEqual([]);
   });
 
   it('tells of every list how it is paged', () => {

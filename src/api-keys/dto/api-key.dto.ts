@@ -127,10 +127,11 @@ export class CreateApiKeyDto extends ApiKeyFieldsDto {
   name: string;
 
   /** Default: `read`; for a key that makes a key, its own. */
-  @ApiPropertyOptional({ enum: PERMISSIONS, isArray: true, example: ['read', 'ingest', 'search'] })
+  @ApiPropertyOptional({ enum: PERMISSIONS, isArray: true, maxItems: PERMISSIONS.length, example: ['read', 'ingest', 'search'] })
   @Omittable()
   @IsArray()
   @ArrayMinSize(1)
+  @ArrayMaxSize(PERMISSIONS.length)
   @ArrayUnique()
   @IsIn(PERMISSIONS, { each: true })
   permissions?: Permission[];
@@ -148,10 +149,11 @@ export class UpdateApiKeyDto extends ApiKeyFieldsDto {
   @Length(1, 255)
   name?: string;
 
-  @ApiPropertyOptional({ enum: PERMISSIONS, isArray: true })
+  @ApiPropertyOptional({ enum: PERMISSIONS, isArray: true, maxItems: PERMISSIONS.length })
   @Omittable()
   @IsArray()
   @ArrayMinSize(1)
+  @ArrayMaxSize(PERMISSIONS.length)
   @ArrayUnique()
   @IsIn(PERMISSIONS, { each: true })
   permissions?: Permission[];

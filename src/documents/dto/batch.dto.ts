@@ -53,6 +53,7 @@ export class BatchItemDto {
 
 export class IngestBatchDto extends IngestOptionsDto {
   /** @example [{ "url": "https://www.rfc-editor.org/rfc/rfc9457.html" }, { "title": "Minutes of the board", "content": "# Decisions\n\nThe board approved the budget of 2027." }] */
+  @ApiProperty({ type: [BatchItemDto], maxItems: MAX_ITEMS })
   @IsArray()
   @ArrayMinSize(1)
   @ArrayMaxSize(MAX_ITEMS)

@@ -20,4 +20,10 @@ describe('display names', () => {
     expect(Buffer.byteLength(shown)).toBeLessThanOrEqual(255);
     expect(shown).toMatch(/^ü+\.pdf$/);
   });
+
+  it('takes no time over a name as long as a form may send', () => {
+    const begun = performance.now();
+    for (const name of ['x'.repeat(1_000_000), '🙂'.repeat(200_000), '/'.repeat(1_000_000), '.'.repeat(1_000_000), ' '.repeat(1_000_000)]) expect(Buffer.byteLength(displayName(name, 'x'))).toBeLessThanOrEqual(255);
+    expect(performance.now() - begun).toBeLessThan(2_000);
+  });
 });

@@ -11,7 +11,7 @@ export function displayName(name: string | undefined, fallback: string): string 
   if (clean === '') return fallback;
   if (Buffer.byteLength(clean) <= MAX_BYTES) return clean;
   const extension = /\.[^.]{1,16}$/.exec(clean)?.[0] ?? '';
-  let stem = clean.slice(0, clean.length - extension.length);
-  while (Buffer.byteLength(stem + extension) > MAX_BYTES) stem = [...stem].slice(0, -1).join('');
-  return stem + extension;
+  const room = MAX_BYTES - Buffer.byteLength(extension);
+  // As part of a stream, half a character at the end is left out.
+  return new TextDecoder().decode(Buffer.from(clean).subarray(0, room), { stream: true }) + extension;
 }

@@ -66,6 +66,8 @@ export class FileUpload {
     // One byte more than allowed tells a file that is too large from one that just fits.
     for await (const part of request.parts({ limits: { fileSize: settings.maxFileBytes + 1 } })) {
       if (part.type === 'field') {
+        // What the parser puts in the place of bytes that are no UTF-8; stored, nobody would know what it had been.
+        if (typeof part.value === 'string' && part.value.includes('\ufffd')) throw new ValidationFailed([{ field: part.fieldname, message: `${part.fieldname} must be UTF-8` }]);
         // A form sends the fields that nobody filled in, too.
         if (part.value !== '') fields[part.fieldname] = part.value;
       } else if (part.fieldname === 'file') received.file = { blob: await this.receive(part, settings), declared: { fileName: part.filename, mediaType: part.mimetype } };

@@ -7,7 +7,7 @@ const LARGEST_INTEGER = 2 ** 31 - 1;
 
 export class LeaseRemoteJobDto {
   /** What the worker can read; default: everything. */
-  @ApiPropertyOptional({ enum: REMOTE_TYPES, isArray: true, example: ['audio', 'video'] })
+  @ApiPropertyOptional({ enum: REMOTE_TYPES, isArray: true, maxItems: REMOTE_TYPES.length, example: ['audio', 'video'] })
   @Omittable()
   @ArrayMinSize(1)
   @ArrayMaxSize(REMOTE_TYPES.length)

@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsIn, IsInt, IsNumber, IsObject, IsString, IsUUID, Length, Matches, Max, Min } from 'class-validator';
+import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsIn, IsInt, IsNumber, IsObject, IsString, IsUUID, Length, Matches, Max, MaxLength, Min } from 'class-validator';
 import { AsSent, Omittable } from '../../common/validation.js';
 
 export const SEARCH_MODES = ['hybrid', 'vector', 'keyword'] as const;
@@ -35,6 +35,7 @@ export class SearchDto {
   @IsArray()
   @ArrayMinSize(1)
   @ArrayMaxSize(100)
+  @MaxLength(255, { each: true })
   @IsString({ each: true })
   databases?: string[];
 
@@ -74,9 +75,10 @@ export class SearchDto {
   max_chunks_per_document?: number;
 
   /** What a result has besides its id, score and citation. `highlights` are found when they are asked for. */
-  @ApiPropertyOptional({ enum: INCLUDABLE, isArray: true, default: ['text', 'metadata', 'scores'] })
+  @ApiPropertyOptional({ enum: INCLUDABLE, isArray: true, maxItems: INCLUDABLE.length, default: ['text', 'metadata', 'scores'] })
   @Omittable()
   @IsArray()
+  @ArrayMaxSize(INCLUDABLE.length)
   @ArrayUnique()
   @IsIn(INCLUDABLE, { each: true })
   include: Includable[] = ['text', 'metadata', 'scores'];

@@ -63,7 +63,7 @@ export class UpdateTenantConfigurationDto {
   default_collection_name?: string | null;
 
   /** `*` is every type that can be read. */
-  @ApiPropertyOptional({ enum: ALLOWED_FILE_TYPES, isArray: true, nullable: true, example: ['pdf', 'docx', 'md'] })
+  @ApiPropertyOptional({ enum: ALLOWED_FILE_TYPES, isArray: true, nullable: true, maxItems: ALLOWED_FILE_TYPES.length, example: ['pdf', 'docx', 'md'] })
   @IsOptional()
   @IsArray()
   @ArrayMinSize(1)

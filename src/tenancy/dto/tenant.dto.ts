@@ -140,7 +140,7 @@ export class UpdateTenantDto {
   status?: TenantStatus;
 
   /** Each resource once; what is not named stays as it is. */
-  @ApiPropertyOptional({ type: [QuotaChangeDto], example: [{ resource_type: 'documents', limit: 5000, warning_threshold: 80 }] })
+  @ApiPropertyOptional({ type: [QuotaChangeDto], maxItems: RESOURCES.length, example: [{ resource_type: 'documents', limit: 5000, warning_threshold: 80 }] })
   @Omittable()
   @IsArray()
   @ArrayMaxSize(RESOURCES.length)

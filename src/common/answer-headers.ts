@@ -26,4 +26,9 @@ function headersOf(middleware: ReturnType<typeof helmet>): Readonly<Record<strin
 const OUTDATED = { xDnsPrefetchControl: false, xDownloadOptions: false, xPermittedCrossDomainPolicies: false, xXssProtection: false, originAgentCluster: false } as const;
 
 /** Of every answer. Worked out once: helmet does it anew for each request, and nothing in ours depends on the request. */
-export const SECURITY_HEADERS = headersOf(helmet({ contentSecurityPolicy: CONTENT_SECURITY_POLICY, crossOriginResourcePolicy: { policy: 'same-site' }, ...OUTDATED }));
+const SECURITY_HEADERS = headersOf(helmet({ contentSecurityPolicy: CONTENT_SECURITY_POLICY, crossOriginResourcePolicy: { policy: 'same-site' }, ...OUTDATED }));
+
+/** No answer is another's, unless a route says so itself. */
+export function headersOfEveryAnswer(requestId: string): Record<string, string> {
+  return { ...SECURITY_HEADERS, 'x-request-id': requestId, 'cache-control': 'no-store' };
+}
