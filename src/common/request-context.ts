@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { AuthenticatedRequest } from './principal.js';
+import type { AuthenticatedRequest, RefusedIdentity } from './principal.js';
 
 const USER_AGENT_CHARS = 256;
 const requests = new AsyncLocalStorage<FastifyRequest & AuthenticatedRequest>();
@@ -36,4 +36,10 @@ export function currentActor(): Actor | null {
     ip,
     user_agent: headers['user-agent']?.slice(0, USER_AGENT_CHARS) ?? null,
   };
+}
+
+/** Says whose the request would be if it were let in, for the audit of refusals. */
+export function nameRefused(identity: RefusedIdentity): void {
+  const request = currentRequest();
+  if (request) request.refused = identity;
 }

@@ -79,6 +79,7 @@ export const VARIABLES = {
   MAX_UPLOAD_MB: withDefault(integer(1, 10240), '100', 'largest file accepted, in MiB'),
   DOCS_ENABLED: optional(flag, 'Swagger UI at /docs and the document at /openapi.json (unset: true, but false in production)'),
   METRICS_TOKEN: secret(text, 'what `/metrics` asks for as a bearer token (unset: open, but absent in production)'),
+  AUDIT_RETENTION_DAYS: withDefault(integer(30, 36_500), '400', 'after how many days an entry of the audit is removed'),
   LOG_LEVEL: withDefault(oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info', 'least important message that is logged'),
 };
 
