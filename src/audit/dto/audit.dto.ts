@@ -84,6 +84,7 @@ export class ListAuditQueryDto extends CountedPageQueryDto {
   @IsUUID()
   actor_id?: string;
 
+  /** Only what people did themselves, or keys, or the server, or somebody unknown. */
   @ApiPropertyOptional({ enum: ACTOR_TYPES })
   @Omittable()
   @IsIn(ACTOR_TYPES)
@@ -114,6 +115,7 @@ export class ListAuditQueryDto extends CountedPageQueryDto {
   @IsUUID()
   target_id?: string;
 
+  /** `denied` is what was refused. */
   @ApiPropertyOptional({ enum: RESULTS })
   @Omittable()
   @IsIn(RESULTS)
