@@ -38,7 +38,7 @@ describe('reading the audit', () => {
   const exported = async (path: string, client: ApiClient): Promise<Json[]> => {
     const { status, headers, body } = await client.get<string>(path);
     expect([status, headers.get('content-type')]).toEqual([200, 'application/x-ndjson; charset=utf-8']);
-    return body === '' ? [] : body.trimEnd().split('\n').map((line) => JSON.parse(line) as Json);
+    return body === '' ? [] : body.trimEnd().split('\n').map((line) => JSON.parse(line));
   };
 
   it('answers who did what to what, from where, and what changed, newest first', async () => {
@@ -59,7 +59,8 @@ describe('reading the audit', () => {
       created_at: expect.stringMatching(/^\d{4}-.*Z$/),
     });
     const all = await list();
-    expect(all.map((each) => each.id)).toEqual(all.map((each) => each.id).toSorted().toReversed());
+    const ids = all.map((each) => each.id as string);
+    expect(ids).toEqual(ids.toSorted((a, b) => (a < b ? 1 : -1)));
   });
 
   it('finds by every filter what it means, and nothing of another tenant', async () => {
