@@ -19,7 +19,7 @@ export const DOCUMENTS_OF_LARGEST = DOCUMENTS / 5;
 export const DOCUMENTS_OF_SMALL = Math.ceil((DOCUMENTS * 3) / 5 / 980);
 
 type Kind = keyof typeof KINDS;
-const KINDS = { tenant: 1, user: 2, server: 3, database: 4, document: 5, job: 6, key: 7, chunk: 8, entry: 9 } as const;
+const KINDS = { tenant: 1, user: 2, server: 3, database: 4, document: 5, job: 6, key: 7, chunk: 8 } as const;
 
 /** Rises with the number, as UUIDv7 does with the time. */
 export function seededId(kind: Kind, n: number): string {
@@ -62,13 +62,10 @@ const ROWS: readonly string[] = [
    SELECT tenant_id, twentieths[1 + (n - 1) * 20 / ${DOCUMENTS}], n::text, ${id('document', 'n')} FROM ${NUMBERED(200_000)}`,
   `INSERT INTO usage_hourly (tenant_id, hour, api_key_id, route, status_class, requests, duration_ms, bytes_in, bytes_out)
    SELECT tenant_id, date_trunc('hour', now()) - make_interval(hours => n % 800), ${id('key', 't * 20 + n / 800 % 3')}, 'GET /' || n / 800, 2, 1, 1, 1, 1 FROM ${NUMBERED(100_000)}`,
-  `INSERT INTO audit_entries (tenant_id, id, actor_type, actor_id, api_key_id, action, target_type, target_id, result, request_id, ip)
-   SELECT tenant_id, ${id('entry', 'n')}, 'user', user_id, CASE WHEN n % 3 = 0 THEN ${id('key', 't * 20')} END, CASE WHEN n < 2000 THEN 'api_key.created' ELSE 'document.created' END,
-          'document', ${id('document', 'n')}, CASE WHEN n < 4000 THEN 'denied' ELSE 'success' END, gen_random_uuid()::text, '192.0.2.' || t % 250 FROM ${NUMBERED(60_000)}`,
 ];
 
 /** Too many rows to enter them into the indexes one by one. */
-const BULK = ['documents', 'jobs', 'document_chunks', 'document_contents', 'usage_hourly', 'audit_entries'];
+const BULK = ['documents', 'jobs', 'document_chunks', 'document_contents', 'usage_hourly'];
 
 /**
  * A million documents, with jobs and chunks of some, keys and hours of usage, over a thousand tenants; the first two are real, one of them
