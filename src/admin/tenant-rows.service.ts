@@ -25,14 +25,14 @@ export class TenantRows {
     for (const table of tables) if (!KEPT.has(table)) await this.empty(tenantId, table, signal);
   }
 
-  /** What outlives the tenant, without names and addresses. @returns up to which entry of the audit */
-  makeNameless(tenantId: string, signal: AbortSignal): Promise<string> {
+  /** What outlives the tenant, without names and addresses. */
+  makeNameless(tenantId: string, signal: AbortSignal): Promise<void> {
     return this.audit.forgetDetails(tenantId, signal);
   }
 
   /** And what was recorded since, in the transaction of the end. */
-  makeRestNameless(tx: SystemTx, tenantId: string, since: string): Promise<void> {
-    return this.audit.forgetLastDetails(tx, tenantId, since);
+  makeRestNameless(tx: SystemTx, tenantId: string): Promise<void> {
+    return this.audit.forgetRecentDetails(tx, tenantId);
   }
 
   private async empty(tenantId: string, table: string, signal: AbortSignal): Promise<void> {

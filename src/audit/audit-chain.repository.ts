@@ -44,7 +44,7 @@ export class AuditChainRepository {
   /** An entry that no link names; there is none unless somebody put it there, since both come with one commit. */
   async findUnlinked(tx: SystemTx, tenantId: string): Promise<string | null> {
     const rows = await tx.manager.query<{ id: string }[]>(
-      `SELECT e.id FROM audit_entries e WHERE e.tenant_id = $1 AND e.id NOT IN (SELECT entry_id FROM audit_links WHERE tenant_id = $1) ORDER BY e.id LIMIT 1`,
+      `SELECT e.id FROM audit_entries e WHERE e.tenant_id = $1 AND NOT EXISTS (SELECT FROM audit_links l WHERE l.tenant_id = $1 AND l.entry_id = e.id) ORDER BY e.id LIMIT 1`,
       [tenantId],
     );
     return rows[0]?.id ?? null;

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { firstIdAt } from '../common/id-range.js';
 import { Config } from '../config/config.js';
 import { Transactions, type SystemTx } from '../persistence/transactions.js';
 import { AuditChainRepository } from './audit-chain.repository.js';
@@ -6,6 +7,8 @@ import { INSTALLATION } from './audit-entry.js';
 
 const AT_ONCE = 1000;
 const NO_ID = INSTALLATION;
+/** By how much a commit may come after its entries were made, and clocks may differ, in milliseconds; ample. */
+const RECENT_MS = 3_600_000;
 
 /** Lets go of what the audit may not keep: what is older than the operator wants, and who the people of a purged tenant were. */
 @Injectable()
@@ -25,19 +28,18 @@ export class AuditUpkeep {
     }
   }
 
-  /** Names, addresses and values go; that something was done, and by which id, stays and stays verifiable. @returns up to which entry */
-  async forgetDetails(tenantId: string, signal: AbortSignal): Promise<string> {
-    for (let behind = NO_ID; ; ) {
+  /** Names, addresses and values go; that something was done, and by which id, stays and stays verifiable. */
+  async forgetDetails(tenantId: string, signal: AbortSignal): Promise<void> {
+    for (let behind: string | null = NO_ID; behind !== null; ) {
       signal.throwIfAborted();
-      const last = await this.transactions.forSystem((tx) => this.chains.eraseDetails(tx, tenantId, behind, AT_ONCE));
-      if (last === null) return behind;
-      behind = last;
+      const from: string = behind;
+      behind = await this.transactions.forSystem((tx) => this.chains.eraseDetails(tx, tenantId, from, AT_ONCE));
     }
   }
 
-  /** The same for the few entries since, in the transaction with which the tenant is gone. */
-  async forgetLastDetails(tx: SystemTx, tenantId: string, since: string): Promise<void> {
-    for (let behind: string | null = since; behind !== null; behind = await this.chains.eraseDetails(tx, tenantId, behind, AT_ONCE));
+  /** The same for the entries of the last hour, which may have come since, in the transaction with which the tenant is gone. */
+  async forgetRecentDetails(tx: SystemTx, tenantId: string): Promise<void> {
+    for (let behind: string | null = firstIdAt(Date.now() - RECENT_MS); behind !== null; behind = await this.chains.eraseDetails(tx, tenantId, behind, AT_ONCE));
   }
 
   private next(tenantId: string): Promise<string | null> {
