@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util';
 import { buildIfStale } from './build.mjs';
 import { newEnoughNode } from './node24.mjs';
+import { builtPart, withServer } from './server-parts.mjs';
 
 const HELP = `npm run reconcile [-- --repair] [--tenant ID]
 
@@ -15,28 +16,6 @@ function readArguments() {
   const { values } = parseArgs({ options: { repair: { type: 'boolean', default: false }, tenant: { type: 'string' }, help: { type: 'boolean' } } });
   if (values.tenant !== undefined && !/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(values.tenant)) throw new Error('--tenant must be the id of a tenant, a UUID.');
   return values;
-}
-
-const from = (file) => import(`../dist/src/${file}`);
-
-/** The server's own parts around its database, without a port and without a worker. */
-async function withServer(work) {
-  const [{ NestFactory }, { AppModule }, { createRootLogger, NestLogger }, { Config }, { readEnv }, { EmbeddedPostgres }] = await Promise.all(
-    [import('@nestjs/core'), ...['app.module.js', 'common/logging.js', 'config/config.js', 'config/env.js', 'persistence/embedded-postgres.js'].map(from)],
-  );
-  const config = new Config({ ...readEnv(), ROLE: 'api' });
-  const embedded = config.env.DATABASE_URL === undefined ? await EmbeddedPostgres.join(config.dataDir, console.warn) : undefined;
-  try {
-    const logger = new NestLogger(createRootLogger(process.env.LOG_LEVEL || 'error', process.stderr));
-    const app = await NestFactory.createApplicationContext(AppModule.with(config, embedded?.url ?? config.env.DATABASE_URL), { logger, abortOnError: false });
-    try {
-      return await work(app);
-    } finally {
-      await app.close();
-    }
-  } finally {
-    await embedded?.leave();
-  }
 }
 
 function printCounters(report) {
@@ -59,7 +38,7 @@ function printStores({ blobsChecked, orphanBlobs, orphanBytes, removedBlobs, doc
 
 async function reconcile({ repair, tenant }) {
   return withServer(async (app) => {
-    const [{ QuotaReconciliation }, { StoreReconciliation }] = await Promise.all(['tenancy/quota-reconciliation.service.js', 'documents/store-reconciliation.service.js'].map(from));
+    const [{ QuotaReconciliation }, { StoreReconciliation }] = await Promise.all(['tenancy/quota-reconciliation.service.js', 'documents/store-reconciliation.service.js'].map(builtPart));
     const counters = await app.get(QuotaReconciliation, { strict: false }).reconcile({ repair, tenantId: tenant?.toLowerCase() });
     printCounters(counters);
     let left = repair ? 0 : counters.driftCount;

@@ -2,6 +2,7 @@ import { Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import { AdminModule } from './admin/admin.module.js';
 import { ApiKeysModule } from './api-keys/api-keys.module.js';
+import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import { AuthenticationGuard } from './auth/authentication.guard.js';
 import { PermissionsGuard } from './auth/permissions.guard.js';
@@ -46,6 +47,7 @@ export class AppModule implements OnApplicationShutdown {
         MetricsModule,
         PersistenceModule.forRoot(databaseUrl, config.env.DATABASE_POOL),
         EventsModule.forRoot(databaseUrl),
+        AuditModule,
         JobsModule.forRoot(databaseUrl),
         RateLimitsModule,
         OutboundModule,

@@ -18,7 +18,8 @@ class WorkStillGoesOn extends Error {
 /**
  * Removes everything of a tenant, in an order in which nothing can come back: first the rows, with which what still arrives has nothing
  * to refer to (a document needs its database, a job its document); then, when no worker is at it any more, vectors and files; and at the
- * very end, in one transaction, the tenant's own row and the entry of this task. Killed anywhere before that, it begins anew and finds less.
+ * very end, once its audit names nobody any more, in one transaction the tenant's own row and the entry of this task. Killed anywhere before
+ * that, it begins anew and finds less.
  */
 @Injectable()
 export class TenantPurgeHandler implements TaskHandler {
@@ -44,7 +45,9 @@ export class TenantPurgeHandler implements TaskHandler {
     // Once more, for what requests that had been let in before still wrote.
     await this.rows.remove(tenantId, signal);
     await this.jobs.removeIdle(tenantId);
+    await this.rows.makeNameless(tenantId, signal);
     await this.transactions.forSystem(async (tx) => {
+      await this.rows.makeRestNameless(tx, tenantId);
       await this.people.forgetAll(tx, tenantId);
       await this.tenants.finish(tx, tenantId);
       await this.jobs.removeAll(tx, tenantId);

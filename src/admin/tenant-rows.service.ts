@@ -1,10 +1,14 @@
 import { Injectable } from '@nestjs/common';
-import { Transactions } from '../persistence/transactions.js';
+import { AuditUpkeep } from '../audit/audit-upkeep.service.js';
+import { Transactions, type SystemTx } from '../persistence/transactions.js';
 import { TenantRowsRepository } from './tenant-rows.repository.js';
 
 const ROWS_PER_TRANSACTION = 500;
 /** Few rows, which go with the tenant's own: by them the collections are found, and the address of a person stays taken until the end. */
 const REMOVED_LAST = ['users', 'tenant_quotas', 'database_servers'];
+/** What was done to a tenant, its purge included, is told after it; who did it is no more than an id then. */
+const OUTLIVES_TENANT = ['audit_entries', 'audit_links', 'audit_checkpoints'];
+const KEPT = new Set([...REMOVED_LAST, ...OUTLIVES_TENANT]);
 
 /** The rows of a tenant, removed as the tenant itself: row level security does not let the removal reach any other's. */
 @Injectable()
@@ -12,12 +16,23 @@ export class TenantRows {
   constructor(
     private readonly transactions: Transactions,
     private readonly rows: TenantRowsRepository,
+    private readonly audit: AuditUpkeep,
   ) {}
 
   /** In short transactions, each table after those that refer to it. */
   async remove(tenantId: string, signal: AbortSignal): Promise<void> {
     const tables = inOrderOfRemoval(await this.transactions.forTenant(tenantId, (tx) => this.rows.listTables(tx)));
-    for (const table of tables) if (!REMOVED_LAST.includes(table)) await this.empty(tenantId, table, signal);
+    for (const table of tables) if (!KEPT.has(table)) await this.empty(tenantId, table, signal);
+  }
+
+  /** What outlives the tenant, without names and addresses. */
+  makeNameless(tenantId: string, signal: AbortSignal): Promise<void> {
+    return this.audit.forgetDetails(tenantId, signal);
+  }
+
+  /** And what was recorded since, in the transaction of the end. */
+  makeRestNameless(tx: SystemTx, tenantId: string): Promise<void> {
+    return this.audit.forgetRecentDetails(tx, tenantId);
   }
 
   private async empty(tenantId: string, table: string, signal: AbortSignal): Promise<void> {

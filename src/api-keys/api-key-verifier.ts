@@ -12,6 +12,12 @@ export interface KnownKey extends KeyWithOwner {
   principal: Principal;
 }
 
+export interface Verdict {
+  accepted: Principal | null;
+  /** Of one that is revoked, expired or disabled. */
+  refused: Principal | null;
+}
+
 function principalOf({ key, role, tenantStatus, tenantCallsPerHour }: KeyWithOwner): Principal {
   return {
     tenantId: key.tenantId,
@@ -48,10 +54,11 @@ export class ApiKeyVerifier {
     this.cache = caches.create('api_keys');
   }
 
-  /** Who the key stands for, or false for one that is unknown, malformed, revoked, expired or disabled. */
-  async verify(secret: string): Promise<Principal | false> {
+  /** Who the key stands for; neither for one that is unknown or malformed. */
+  async verify(secret: string): Promise<Verdict> {
     const known = await this.find(secret);
-    return known !== null && effectiveStatus(known) === 'active' && known.principal;
+    const principal = known?.principal ?? null;
+    return known !== null && effectiveStatus(known) === 'active' ? { accepted: principal, refused: null } : { accepted: null, refused: principal };
   }
 
   /** The key in whatever state it is; null when there is none. */

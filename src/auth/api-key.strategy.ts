@@ -3,7 +3,7 @@ import { PassportStrategy } from '@nestjs/passport';
 import type { FastifyRequest } from 'fastify';
 import { HeaderAPIKeyStrategy } from 'passport-headerapikey';
 import { ApiKeyVerifier } from '../api-keys/api-key-verifier.js';
-import type { Principal } from '../common/principal.js';
+import type { AuthenticatedRequest, Principal } from '../common/principal.js';
 
 const HEADER = 'x-api-key';
 
@@ -22,16 +22,18 @@ export class ApiKeyStrategy extends PassportStrategy(HeaderAPIKeyStrategy, 'api-
   }
 
   /** As the package does it, but for the regular expression that it builds of the prefix, which is empty, on every request. */
-  override authenticate(this: this & Outcome, { headers }: Pick<FastifyRequest, 'headers'>): void {
-    const key = headers[HEADER];
+  override authenticate(this: this & Outcome, request: Pick<FastifyRequest, 'headers'> & Pick<AuthenticatedRequest, 'refused'>): void {
+    const key = request.headers[HEADER];
     if (typeof key !== 'string' || key === '') return this.fail();
-    this.validate(key).then(
+    this.validate(key, request).then(
       (principal) => (principal ? this.success(principal) : this.fail()),
       (error: unknown) => this.error(error),
     );
   }
 
-  validate(key: string): Promise<Principal | false> {
-    return this.verifier.verify(key);
+  async validate(key: string, request: Pick<AuthenticatedRequest, 'refused'>): Promise<Principal | null> {
+    const { accepted, refused } = await this.verifier.verify(key);
+    if (refused) request.refused = refused;
+    return accepted;
   }
 }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '../common/principal.js';
+import { nameRefused } from '../common/request-context.js';
 import { Transactions } from '../persistence/transactions.js';
 import { UserDto } from '../users/dto/user.dto.js';
 import type { UserEntity } from '../users/user.entity.js';
@@ -9,6 +10,12 @@ import { InvalidCredentials, SessionRequired } from './auth.errors.js';
 import type { LoginDto, LoginResultDto, LogoutDto, RefreshDto } from './dto/auth.dto.js';
 import { PasswordGate } from './password-gate.js';
 import { SessionsService, type OpenedSession } from './sessions.service.js';
+
+/** The answer is the same for everybody; whose account was tried, only the audit learns. */
+function refused(account: UserEntity | null): InvalidCredentials {
+  if (account) nameRefused({ tenantId: account.tenantId, userId: account.id, apiKeyId: null });
+  return new InvalidCredentials();
+}
 
 /** Signing in with a password, staying signed in, signing out. */
 @Injectable()
@@ -49,9 +56,10 @@ export class SignInService {
 
   /** Null when password or standing have changed since they were checked. @throws InvalidCredentials, TooManyAttempts */
   private async tryLogin({ email, password }: LoginDto, address: string): Promise<LoginResultDto | null> {
-    const find = (): Promise<UserEntity | null> => this.transactions.forSystem((tx) => this.users.findByEmail(tx, email));
+    let found: UserEntity | null = null;
+    const find = async (): Promise<UserEntity | null> => (found = await this.transactions.forSystem((tx) => this.users.findByEmail(tx, email)));
     const user = await this.gate.pass({ email, password, address }, find);
-    if (!user) throw new InvalidCredentials();
+    if (!user) throw refused(found);
     const rehashed = await this.gate.rehash(user, password);
     const session = await this.transactions.forTenant(user.tenantId, async (tx) => ((await this.users.recordLogin(tx, user, rehashed)) ? this.sessions.open(tx, user.id) : null));
     return session && this.signedIn(user, session);

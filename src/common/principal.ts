@@ -45,9 +45,14 @@ export interface Principal {
 /** Looks up once more whether the request would be let in. @throws the AppError with which it would be refused */
 export type Readmission = () => Promise<void>;
 
+/** Whose credential it was that is no good any more, or whose password was not the right one. */
+export type RefusedIdentity = Pick<Principal, 'tenantId' | 'userId' | 'apiKeyId'>;
+
 /** The part of a request that the guards fill in. */
 export interface AuthenticatedRequest {
   user?: Principal;
+  /** Where it is known whom somebody pretended to be. */
+  refused?: RefusedIdentity;
   /** Who it is, looked up again; for answers that last. */
   identify?: () => Promise<Principal>;
   /** Throws when that one may not do this. */

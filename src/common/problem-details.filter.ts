@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from './errors.js';
 import { headersOfEveryAnswer } from './answer-headers.js';
 import type { ProblemDto } from './problem.dto.js';
+import { Refusals } from './refusals.js';
 import { MalformedRequest, PayloadTooLarge, TooSlow, UnsupportedMediaType } from './request-errors.js';
 
 /** For JSON bodies; files go to disk as they arrive and have a limit of their own. */
@@ -100,11 +101,14 @@ export function problemOf(error: unknown, request: Pick<FastifyRequest, 'id' | '
 /** Turns every error into `application/problem+json` (RFC 9457), without stack, SQL or path. */
 @Catch()
 export class ProblemDetailsFilter implements ExceptionFilter {
+  constructor(private readonly refusals: Refusals) {}
+
   catch(error: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
     const reply = http.getResponse<FastifyReply>();
     const { problem, body } = problemOf(error, request);
+    this.refusals.tell({ request, status: problem.status, code: problem.code });
     // A client that hung up cannot be answered; writing to it would only raise a second error.
     if (reply.sent || reply.raw.destroyed) return;
     sendProblem(problem, body, reply);

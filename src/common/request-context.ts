@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { AuthenticatedRequest } from './principal.js';
+import type { AuthenticatedRequest, RefusedIdentity } from './principal.js';
 import type { TraceContext } from './trace-context.js';
 
 declare module 'fastify' {
@@ -68,4 +68,10 @@ export function currentActor(): Actor | null {
     ip,
     user_agent: headers['user-agent']?.slice(0, USER_AGENT_CHARS) ?? null,
   };
+}
+
+/** Says whose the request would be if it were let in, for the audit of refusals. */
+export function nameRefused(identity: RefusedIdentity): void {
+  const request = currentRequest();
+  if (request) request.refused = identity;
 }

@@ -86,6 +86,7 @@ export const VARIABLES = {
   METRICS_TOKEN: secret(z.string().min(16, 'must have at least 16 characters').describe('text, 16 characters or more'), 'what `/metrics` asks for as a bearer token (unset: open, but absent in production)'),
   OTEL_EXPORTER_OTLP_ENDPOINT: optional(address('http:', 'https:'), 'collector of OpenTelemetry that gets traces, over OTLP as JSON (unset: none are made); which other `OTEL_*` count is in docs/observability.md'),
   OTEL_TRACES_SAMPLER_ARG: withDefault(z.string().transform(Number).pipe(z.number('must be a number').min(0, 'must be at least 0').max(1, 'must be at most 1')).describe('0–1'), '1', 'share of the traces that is exported, chosen by their ids'),
+  AUDIT_RETENTION_DAYS: withDefault(integer(30, 36_500), '400', 'after how many days an entry of the audit is removed'),
   LOG_LEVEL: withDefault(oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'), 'info', 'least important message that is logged'),
 };
 

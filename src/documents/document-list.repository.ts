@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { SelectQueryBuilder } from 'typeorm';
-import { idsMadeWithin } from '../jobs/id-range.js';
+import { idsMadeWithin } from '../common/id-range.js';
 import type { TenantTx } from '../persistence/transactions.js';
 import { DocumentEntity, type DocumentState } from './document.entity.js';
 import { COLLECTION_NAME, type DocumentWithCollection } from './documents.repository.js';

@@ -3,7 +3,7 @@ import type { SelectQueryBuilder } from 'typeorm';
 import type { AnyTx, SystemTx, TenantTx } from '../persistence/transactions.js';
 import { JobEntity, type JobError, type JobStatus } from './job.entity.js';
 import type { JobLease } from './job-handler.js';
-import { idsMadeWithin } from './id-range.js';
+import { idsMadeWithin } from '../common/id-range.js';
 
 /** A job beside the document it works on. */
 export interface JobWithDocument {

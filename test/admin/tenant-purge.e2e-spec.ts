@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import pg from 'pg';
+import { AuditVerification } from '../../src/audit/audit-verification.js';
 import { VectorStore } from '../../src/databases/vector-stores/vector-store.js';
 import { makePdf } from '../fixtures/make.js';
 import type { ApiClient } from '../support/api-client.js';
@@ -43,11 +44,11 @@ describe('the purge of a tenant', () => {
   const purge = ({ tenantId }: Pick<Tenant, 'tenantId'>, at = admin) => at.delete(`/admin/tenants/${tenantId}?confirm=${tenantId}`);
   const gone = (tenant: Tenant, timeoutMs?: number) => eventually(() => admin.get(pathOf(tenant)), ({ status }) => status === 404, timeoutMs);
 
-  /** From the catalogue, so that a table which is added later is looked at, too. */
+  /** From the catalogue, so that a table which is added later is looked at, too; all but the audit, which outlives its tenant. */
   async function tablesOfTenants(): Promise<string[]> {
     const rows = await server.database.query<{ name: string }>(
       `SELECT c.table_name AS name FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
-        WHERE c.table_schema = 'public' AND c.column_name = 'tenant_id' AND t.table_type = 'BASE TABLE' ORDER BY 1`,
+        WHERE c.table_schema = 'public' AND c.column_name = 'tenant_id' AND t.table_type = 'BASE TABLE' AND c.table_name NOT LIKE 'audit\\_%' ORDER BY 1`,
     );
     return rows.map(({ name }) => name);
   }
@@ -203,6 +204,21 @@ describe('the purge of a tenant', () => {
       const client = server.anonymous.asUser(await signIn(server.anonymous, tenant.email, PASSWORD));
       expect((await client.get('/api/v1/tenant/info')).body.tenant_id).not.toBe(tenant.tenantId);
       expect((await client.get('/api/v1/documents')).body.documents).toEqual([]);
+    });
+
+    it('leaves an audit that can be verified and shown, and names nobody', async () => {
+      const rows = await server.database.query<{ action: string; text: string }>(`SELECT action, e::text AS text FROM audit_entries e WHERE tenant_id = $1 ORDER BY id`, [tenant.tenantId]);
+      const actions = rows.map(({ action }) => action);
+      expect(actions).toEqual(expect.arrayContaining(['user.registered', 'document.ingested', 'api_key.rotated', 'tenant.purge_requested', 'tenant.purged']));
+      // One change, and not one of each row that went.
+      expect([actions.at(-1), actions.filter((action) => action === 'document.deleted')]).toEqual(['tenant.purged', []]);
+      const named = (words: string[]): string[] => words.filter((word) => rows.some(({ text }) => text.includes(word)));
+      expect(named([tenant.email, 'Ada Lovelace', '127.0.0.1', 'node', 'First', 'contracts', 'blank.pdf'])).toEqual([]);
+      for await (const report of server.app.get(AuditVerification, { strict: false }).verify(tenant.tenantId, new Map())) {
+        expect(report).toMatchObject({ problem: null, entries: rows.length, erased: rows.length - 1 });
+      }
+      const { body } = await admin.get(`/admin/audit?tenant_id=${tenant.tenantId}&action=user.registered`);
+      expect(body.entries).toEqual([expect.objectContaining({ actor: { type: 'user', id: tenant.userId }, target: { type: 'user', id: tenant.userId, name: null }, ip: null, user_agent: null, changes: null })]);
     });
 
     it('has not touched anybody else', async () => {
@@ -433,7 +449,7 @@ describe('a purge whose worker is killed', () => {
     }
     await startWorker();
     await eventually(() => admin.get(`/admin/tenants/${tenantId}`), ({ status }) => status === 404, 60_000);
-    const tables = await server.database.query<{ name: string }>(`SELECT attrelid::regclass::text AS name FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE attname = 'tenant_id' AND relkind = 'r' AND relnamespace = 'public'::regnamespace`);
+    const tables = await server.database.query<{ name: string }>(`SELECT attrelid::regclass::text AS name FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE attname = 'tenant_id' AND relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname NOT LIKE 'audit\\_%'`);
     for (const { name } of tables) expect([name, await server.database.query(`SELECT FROM ${name} WHERE tenant_id = $1`, [tenantId])]).toEqual([name, []]);
     expect(await server.database.query(`SELECT FROM pgboss.job WHERE data ->> 'tenantId' = $1`, [tenantId])).toEqual([]);
     expect((await readdir(path.join(server.dataDir, 'vectors'))).filter((name) => name.startsWith(`user_${userId}_`))).toEqual([]);

@@ -12,10 +12,18 @@ const SYSTEM_TABLES = ['login_attempts', 'usage_flushes', 'reconciliations'];
 /** Tables of the schema that the application does not use at all. */
 const TENANTLESS = ['migrations', ...SYSTEM_TABLES];
 
+/** What the application may read and not write: functions of the owner's do that, who is let in for it. */
+const READ_ONLY = ['audit_checkpoints', 'audit_entries', 'audit_links'];
+/** Functions that run as the owner, all of them the audit's; test/audit/chain.e2e-spec.ts tries what they refuse. */
+const AS_OWNER = ['audit_change', 'audit_link', 'erase_audit_details', 'record_denials', 'remove_old_audit'];
+
 /** Indexes that do not begin with the tenant, each with the reason why that betrays nothing. */
 const INDEXES_ACROSS_TENANTS: Record<string, string> = {
   tenants_pkey: 'the tenant itself',
   users_email: 'an address is registered once in the whole installation, and registering says so to anybody',
+  audit_entries_newest_first: 'for the administrator; not unique, so it refuses nothing',
+  audit_entries_of_any_action: 'for the administrator; not unique, so it refuses nothing',
+  audit_entries_by_request: 'the id of a request is made up by the server and tells of one tenant; not unique, so it refuses nothing',
   users_newest_first: 'for the administrator; not unique, so it refuses nothing',
   users_administrators: 'for the administrator; not unique, so it refuses nothing',
   jobs_newest_first: 'for the administrator; not unique, so it refuses nothing',
@@ -86,6 +94,8 @@ describe('row level security', () => {
     await eventually(() => server.database.query(tried, [tenant.tenantId]), ({ length }) => length >= 2);
     await server.database.query(`UPDATE webhook_deliveries SET due_at = 'infinity' WHERE tenant_id = $1`, [tenant.tenantId]);
     await server.database.query('DELETE FROM webhook_deliveries WHERE tenant_id = $1 AND webhook_id IS NULL', [tenant.tenantId]);
+    // And the audit begins behind a checkpoint only when its first entries are old.
+    await server.database.query(`INSERT INTO audit_checkpoints VALUES ($1, 0, '\\x00')`, [tenant.tenantId]);
     // And a counter has a history from the first hour on in which it changes again.
     await server.database.query(`INSERT INTO quota_history VALUES ($1, 'documents', date_trunc('hour', now()) - interval '1 hour', 0)`, [tenant.tenantId]);
     return tenant;
@@ -155,13 +165,14 @@ describe('row level security', () => {
         const of = policies.filter(({ table }) => table === name).toSorted((a, b) => (a.roles.join() < b.roles.join() ? -1 : 1));
         expect(of).toEqual([
           { table: name, roles: ['morag_app'], kind: 'PERMISSIVE', command: 'ALL', using: own, check: own },
+          ...(READ_ONLY.includes(name) ? [{ table: name, roles: ['morag_owner'], kind: 'PERMISSIVE', command: 'ALL', using: 'true', check: 'true' }] : []),
           { table: name, roles: ['morag_system'], kind: 'PERMISSIVE', command: 'ALL', using: 'true', check: 'true' },
         ]);
       }
       for (const name of SYSTEM_TABLES) {
         expect(policies.filter(({ table }) => table === name)).toEqual([{ table: name, roles: ['morag_system'], kind: 'PERMISSIVE', command: 'ALL', using: 'true', check: 'true' }]);
       }
-      expect(policies).toHaveLength(2 * tables.length + SYSTEM_TABLES.length);
+      expect(policies).toHaveLength(2 * tables.length + SYSTEM_TABLES.length + READ_ONLY.length);
     });
 
     it('keeps a tenant out of the tables of the whole installation', async () => {
@@ -182,6 +193,7 @@ describe('row level security', () => {
       );
       expect([...new Set(grants.map(({ grantee }) => grantee))].toSorted()).toEqual(['morag_app', 'morag_system']);
       expect(grants.filter(({ privilege }) => !['SELECT', 'INSERT', 'UPDATE', 'DELETE'].includes(privilege))).toEqual([]);
+      expect(grants.filter(({ object, privilege }) => READ_ONLY.includes(object) && privilege !== 'SELECT')).toEqual([]);
       const owners = await server.database.query<{ owner: string }>(`SELECT DISTINCT relowner::regrole::text AS owner FROM pg_class WHERE relnamespace = 'public'::regnamespace`);
       expect(owners).toEqual([{ owner: 'morag_owner' }]);
       const defaults = await server.database.query(`SELECT 1 FROM pg_default_acl`);
@@ -203,9 +215,11 @@ describe('row level security', () => {
       expect(await server.database.query(`SELECT 1 FROM pg_auth_members WHERE member IN ('morag_app'::regrole, 'morag_system'::regrole)`)).toEqual([]);
     });
 
-    it('has no view and no function that would look past the policies', async () => {
+    it('has no view, and no function but those of the audit, that would look past the policies', async () => {
       expect(await server.database.query(`SELECT relname FROM pg_class WHERE relnamespace IN ('public'::regnamespace, 'pgboss'::regnamespace) AND relkind IN ('v', 'm')`)).toEqual([]);
-      expect(await server.database.query(`SELECT proname FROM pg_proc WHERE pronamespace IN ('public'::regnamespace, 'pgboss'::regnamespace) AND prosecdef`)).toEqual([]);
+      expect(await server.database.query(`SELECT proname FROM pg_proc WHERE pronamespace IN ('public'::regnamespace, 'pgboss'::regnamespace) AND prosecdef ORDER BY 1`)).toEqual(AS_OWNER.map((proname) => ({ proname })));
+      const open = await server.database.query(`SELECT proname FROM pg_proc WHERE prosecdef AND prorettype <> 'trigger'::regtype AND has_function_privilege('morag_app', oid, 'EXECUTE')`);
+      expect(open).toEqual([]);
     });
 
     it('takes the tenant into every foreign key, so that no row can hang on another tenant', async () => {
@@ -265,7 +279,7 @@ describe('row level security', () => {
           await refusal(`DELETE FROM ${name} WHERE ${key} = $1`, [theirs.tenantId]),
         ]),
       );
-      expect(Object.values(attempts).flat()).toEqual(tables.flatMap(() => ['0 rows', '0 rows']));
+      expect(attempts).toEqual(Object.fromEntries(tables.map(({ name }) => [name, READ_ONLY.includes(name) ? ['42501', '42501'] : ['0 rows', '0 rows']])));
     });
 
     it('neither inserts a row for another tenant nor gives its own away', async () => {
@@ -325,9 +339,9 @@ describe('row level security', () => {
       for (const outcome of Object.values(seen)) expect(['22P02', '0 rows']).toContain(outcome);
     });
 
-    it('shows nothing even to the owner of the tables', async () => {
-      const seen = await asTenant(mine.tenantId, () => eachTable(async ({ name }) => (await login.query(`SELECT FROM ${name}`)).rowCount), 'morag_owner');
-      expect(seen).toEqual(everywhere(0));
+    it('shows nothing even to the owner of the tables, but for the audit, which it writes', async () => {
+      const seen = await asTenant(mine.tenantId, () => eachTable(async ({ name }) => (await login.query(`SELECT FROM ${name} LIMIT 1`)).rowCount), 'morag_owner');
+      expect(seen).toEqual(Object.fromEntries(tables.map(({ name }) => [name, READ_ONLY.includes(name) ? 1 : 0])));
     });
 
     it('does not let its policies be switched off for a statement', async () => {

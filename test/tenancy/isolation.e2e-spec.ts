@@ -56,7 +56,7 @@ const KIND_BY_COLLECTION: Record<string, Kind> = { 'api-keys': 'key', batch: 'ba
 
 /** What each id in an answer is of; null where it is of nothing that can be asked for. */
 const KIND_IN_ANSWERS: Record<string, Kind | null> = {
-  'ApiKey.id': 'key', 'ApiKey.rotated_from': 'key', 'Database.id': 'database', 'DatabaseServer.id': 'server', 'Reindex.id': null, 'ReindexSummary.id': null, 'Document.id': 'document', 'FoundDocument.id': 'document', 'Chunk.id': 'chunk', 'Job.id': 'job', 'User.id': 'user', 'Me.id': 'user', 'AdminUser.id': 'user', 'AnyJob.id': 'job', 'Worker.id': null, 'RemoteJob.id': 'job', 'Webhook.id': 'webhook', 'WebhookDelivery.id': 'delivery', 'WebhookDeliveryDetails.id': 'delivery',
+  'ApiKey.id': 'key', 'ApiKey.rotated_from': 'key', 'Database.id': 'database', 'DatabaseServer.id': 'server', 'Reindex.id': null, 'ReindexSummary.id': null, 'Document.id': 'document', 'FoundDocument.id': 'document', 'Chunk.id': 'chunk', 'Job.id': 'job', 'User.id': 'user', 'Me.id': 'user', 'AdminUser.id': 'user', 'AnyJob.id': 'job', 'Worker.id': null, 'RemoteJob.id': 'job', 'Webhook.id': 'webhook', 'WebhookDelivery.id': 'delivery', 'WebhookDeliveryDetails.id': 'delivery', 'AuditEntry.id': null, 'AnyAuditEntry.id': null, 'AuditActor.id': 'user', 'AuditTarget.id': null,
   api_key_id: 'key', batch_id: 'batch', default_database_id: 'database', chunk_id: 'chunk', database_id: 'database', database_ids: 'database', document_id: 'document', document_ids: 'document', job_id: 'job', server_id: 'server', task_id: 'job', tenant_id: 'tenant', user_id: 'user',
   query_id: null, request_id: null, message_id: null,
 };

@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { auditTable } from './audit-table.js';
 import { protectTable } from './row-level-security.js';
 
 const TRIGGERS = [
@@ -16,12 +17,39 @@ export class Webhooks1764000000024 implements MigrationInterface {
     await this.createEndpoints(runner);
     await this.createDeliveries(runner);
     await this.publishEvents(runner);
+    await this.audit(runner);
   }
 
   async down(runner: QueryRunner): Promise<void> {
     for (const { name, table } of TRIGGERS) await runner.query(`DROP TRIGGER ${name} ON ${table}`);
     for (const table of ['webhook_attempts', 'webhook_deliveries', 'ingest_webhooks', 'webhook_signing_secrets', 'webhooks']) await runner.query(`DROP TABLE ${table}`);
     for (const name of FUNCTIONS) await runner.query(`DROP FUNCTION ${name}`);
+  }
+
+  /** Addresses are redacted, since whoever gives one may have put a token into it. */
+  private async audit(runner: QueryRunner): Promise<void> {
+    await auditTable(runner, 'webhooks', {
+      target: 'webhook',
+      shown: ['events', 'description', 'is_active', 'disabled_reason'],
+      redacted: ['url', 'secret'],
+      steps: [
+        { on: 'INSERT', action: 'webhook.created' },
+        { on: 'UPDATE', action: 'webhook.secret_rotated', when: 'OLD.secret IS DISTINCT FROM NEW.secret' },
+        { on: 'UPDATE', action: 'webhook.disabled', when: 'OLD.disabled_reason IS NULL AND NEW.disabled_reason IS NOT NULL' },
+        { on: 'UPDATE', action: 'webhook.updated' },
+        { on: 'DELETE', action: 'webhook.deleted' },
+      ],
+    });
+    await auditTable(runner, 'webhook_signing_secrets', {
+      target: 'webhook_signing_secret',
+      id: null,
+      shown: [],
+      redacted: ['secret'],
+      steps: [
+        { on: 'INSERT', action: 'webhook_signing_secret.created' },
+        { on: 'UPDATE', action: 'webhook_signing_secret.rotated' },
+      ],
+    });
   }
 
   private async createEndpoints(runner: QueryRunner): Promise<void> {

@@ -20,6 +20,7 @@ import { RemoteWorkers1764000000019 } from './1764000000019-remote-workers.js';
 import { DocumentOrders1764000000020 } from './1764000000020-document-orders.js';
 import { VectorServers1764000000021 } from './1764000000021-vector-servers.js';
 import { EmbeddingUsage1764000000022 } from './1764000000022-embedding-usage.js';
+import { Audit1764000000023 } from './1764000000023-audit.js';
 import { Webhooks1764000000024 } from './1764000000024-webhooks.js';
 import { Idempotency1764000000025 } from './1764000000025-idempotency.js';
 
@@ -47,6 +48,7 @@ export const MIGRATIONS = [
   DocumentOrders1764000000020,
   VectorServers1764000000021,
   EmbeddingUsage1764000000022,
+  Audit1764000000023,
   Webhooks1764000000024,
   Idempotency1764000000025,
 ];

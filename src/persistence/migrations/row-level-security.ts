@@ -18,6 +18,16 @@ export async function protectTable(runner: QueryRunner, table: string, tenantCol
 }
 
 /**
+ * For what the application may read and never write. Its owner is let in as well, whom `FORCE` binds else: functions of the owner's write
+ * it, and remove what is old.
+ */
+export async function protectAppendOnlyTable(runner: QueryRunner, table: string): Promise<void> {
+  await protectTable(runner, table);
+  await runner.query(`REVOKE INSERT, UPDATE, DELETE ON ${table} FROM morag_app, morag_system`);
+  await runner.query(`CREATE POLICY upkeep ON ${table} TO morag_owner USING (true) WITH CHECK (true)`);
+}
+
+/**
  * Changes rows of all tenants in a migration. The owner of a table is bound by its policies, too, and there is none for it: without this
  * an UPDATE finds no row, and says nothing.
  */
