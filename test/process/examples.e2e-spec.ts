@@ -1,9 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { Sandbox } from '../support/sandbox.js';
+import type { ServerProcess } from '../support/server-process.js';
 
 const isMissing = (command: string): boolean => spawnSync(command, ['--version']).error !== undefined;
 
@@ -24,6 +27,13 @@ const STORY = [
   /^refused: 409 duplicate_document, it is there already( as [\w-]{36})?$/,
   /^revoked the key: 401 invalid_credentials$/,
 ];
+
+/** The commands of the README's five minutes, without those that need the Internet. */
+function commandsOfReadme(server: string): string {
+  const [, section] = /^## Five minutes with curl\n([^]*?)^## /m.exec(readFileSync('README.md', 'utf8'))!;
+  const blocks = [...section!.matchAll(/^```sh\n([^]*?)^```$/gm)].map(([, block]) => block!);
+  return blocks.filter((block) => !block.includes('https://')).join('\n').replace('M=http://127.0.0.1:3000', `M=${server}`);
+}
 
 /** In front of a server, and busy the first time that it is asked to search: comes to know after how many milliseconds it is asked again. */
 class BusyGate {
@@ -68,12 +78,20 @@ class BusyGate {
   }
 }
 
+async function run(command: string, args: string[]): Promise<{ printed: string; complained: string; code: number }> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, PATH: `${path.dirname(process.execPath)}:${process.env['PATH']}` } });
+  const [printed, complained, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close') as Promise<[number]>]);
+  return { printed, complained, code };
+}
+
 describe('the examples', () => {
   const sandbox = new Sandbox();
+  let server: ServerProcess;
   let gate: BusyGate;
 
   beforeAll(async () => {
-    gate = await BusyGate.before((await sandbox.start({ DATA_DIR: await sandbox.dataDir() })).url);
+    server = await sandbox.start({ DATA_DIR: await sandbox.dataDir() });
+    gate = await BusyGate.before(server.url);
   });
   afterAll(async () => {
     await gate?.close();
@@ -85,12 +103,23 @@ describe('the examples', () => {
     if (missing) console.warn(`SKIPPED: the example in ${language} is not tested, because there is no ${needs} here.`);
     (missing ? it.skip : it)(`in ${language} plays its story to the end, and waits for as long as a busy server asks`, async () => {
       gate.waits.length = 0;
-      const child = spawn(command!, [...args, gate.url], { stdio: ['ignore', 'pipe', 'pipe'] });
-      const [printed, complained, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close') as Promise<[number]>]);
+      const { printed, complained, code } = await run(command!, [...args, gate.url]);
       expect({ code, complained }).toEqual({ code: 0, complained: '' });
       expect(printed.trimEnd().split('\n')).toEqual(STORY.map((line) => expect.stringMatching(line)));
       expect(gate.waits).toEqual([expect.any(Number)]);
       expect(gate.waits[0]).toBeGreaterThanOrEqual(990);
     });
   }
+
+  (isMissing('curl') ? it.skip : it)('of the README work as they are pasted, one after the other', async () => {
+    const { printed, complained, code } = await run('sh', ['-c', commandsOfReadme(server.url)]);
+    expect({ code, complained }).toEqual({ code: 0, complained: '' });
+    const inOrder = [/"email": "ada@example\.com"/, /^completed$/m, /"state": "INGESTED"/, /page_from: 3/, /south wall/, /^completed$/m, /'Minutes', 'Budget'/, /"insufficient_scope"/, /^204$/m, /^204$/m, /"invalid_credentials"/];
+    let rest = printed;
+    for (const expected of inOrder) {
+      expect(rest).toMatch(expected);
+      const { index, 0: matched } = expected.exec(rest)!;
+      rest = rest.slice(index + matched.length);
+    }
+  });
 });
