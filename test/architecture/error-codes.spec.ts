@@ -34,6 +34,8 @@ it.each([
   ['an argument', "class Failed { constructor(m: string, readonly code: string) {} } throw new Failed('m', 'found_so')"],
   ['what a subclass hands up', "class Failed { constructor(code: string) {} } class Worse extends Failed { constructor() { super('found_so') } }"],
   ['a default', "class Failed { constructor(code = 'found_so') {} }"],
+  ['the type of a parameter', "class Failed { constructor(code: 'found_so' | 'found_otherwise') {} }"],
+  ['the type of a field', "interface Failure { code: 'found_so'; message: string }"],
   ['a type', "export type FailureCode = 'found_so' | 'found_otherwise'"],
   ['a list', "const FAILURE_CODES = ['found_so'] as const"],
 ])('a code is found as %s', (_, text) => {

@@ -47,7 +47,9 @@ function wordsOf(node: ts.Node | undefined): string[] {
 
 /** What of a node is a code, if anything: a property, parameter or variable called `code`, an argument that becomes one, or a type or list of codes. */
 function codesIn(node: ts.Node, positions: ReadonlyMap<string, number>): string[] {
-  if (ts.isPropertyAssignment(node) || ts.isPropertyDeclaration(node) || ts.isParameter(node)) return nameOf(node) === 'code' ? wordsOf(node.initializer) : [];
+  if (ts.isPropertyAssignment(node)) return nameOf(node) === 'code' ? wordsOf(node.initializer) : [];
+  if (ts.isPropertyDeclaration(node) || ts.isParameter(node)) return nameOf(node) === 'code' ? [node.initializer, node.type].flatMap(wordsOf) : [];
+  if (ts.isPropertySignature(node)) return nameOf(node) === 'code' ? wordsOf(node.type) : [];
   if (ts.isVariableDeclaration(node)) return /^code$|_(CODES|FAILURES)$/.test(nameOf(node)) ? wordsOf(node.initializer) : [];
   if (ts.isTypeAliasDeclaration(node)) return nameOf(node).endsWith('Code') ? wordsOf(node.type) : [];
   if (!ts.isNewExpression(node) && !ts.isCallExpression(node)) return [];

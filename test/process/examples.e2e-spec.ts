@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import { text } from 'node:stream/consumers';
+import { buffer, text } from 'node:stream/consumers';
 import { Sandbox } from '../support/sandbox.js';
 import type { ServerProcess } from '../support/server-process.js';
 
@@ -47,7 +47,7 @@ class BusyGate {
     const gate = new BusyGate(server);
     server.on('request', (request, response) => {
       void (async () => {
-        const body = Buffer.from(await new Response(request as unknown as BodyInit).arrayBuffer());
+        const body = await buffer(request);
         if (request.url === '/api/v1/search') {
           if (gate.refusedAt === null) {
             gate.refusedAt = performance.now();
