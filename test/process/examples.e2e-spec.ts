@@ -16,6 +16,9 @@ const TOURS: [language: string, command: string[], needs: string][] = [
   ['Python', ['python3', 'examples/python/tour.py'], 'python3'],
 ];
 
+/** Each starts dozens of processes, one after the other. */
+const PATIENCE_MS = 120_000;
+
 /** What each prints, in order. */
 const STORY = [
   /^signed in as tour-\w+@example\.com$/,
@@ -35,7 +38,7 @@ function commandsOfReadme(server: string): string {
   return blocks.filter((block) => !block.includes('https://')).join('\n').replace('M=http://127.0.0.1:3000', `M=${server}`);
 }
 
-/** In front of a server, and busy the first time that it is asked to search: comes to know after how many milliseconds it is asked again. */
+/** In front of a server, and busy the first time that it is asked to search: knows after how many milliseconds it was asked again. */
 class BusyGate {
   readonly waits: number[] = [];
   private refusedAt: number | null = null;
@@ -108,7 +111,7 @@ describe('the examples', () => {
       expect(printed.trimEnd().split('\n')).toEqual(STORY.map((line) => expect.stringMatching(line)));
       expect(gate.waits).toEqual([expect.any(Number)]);
       expect(gate.waits[0]).toBeGreaterThanOrEqual(990);
-    });
+    }, PATIENCE_MS);
   }
 
   (isMissing('curl') ? it.skip : it)('of the README work as they are pasted, one after the other', async () => {
@@ -121,5 +124,5 @@ describe('the examples', () => {
       const { index, 0: matched } = expected.exec(rest)!;
       rest = rest.slice(index + matched.length);
     }
-  });
+  }, PATIENCE_MS);
 });
