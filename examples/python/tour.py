@@ -94,6 +94,17 @@ class Morag:
         raise TimeoutError(f"task {task_id} is still not done after {seconds} s")
 
 
+def refusal(code, call):
+    """The refusal with this code, which has to come."""
+    try:
+        call()
+    except Problem as problem:
+        if problem.code != code:
+            raise
+        return problem
+    raise RuntimeError(f"expected {code}, and there was no refusal")
+
+
 def tour(server):
     anonymous = Morag(server)
     account = {"email": f"tour-{secrets.token_hex(6)}@example.com", "password": "correct-horse-battery"}
@@ -119,24 +130,12 @@ def tour(server):
     quotas = {quota["resource_type"]: quota for quota in program.call("GET", "/api/v1/tenant/quotas")["quotas"]}
     print(f"in use: {quotas['documents']['used']} documents of the tenant's quota of {quotas['documents']['limit']}")
 
-    try:
-        program.upload("/api/v1/ingest/file", PDF)
-    except Problem as problem:
-        if problem.code != "duplicate_document":
-            raise
-        print(f"refused: {problem.status} duplicate_document, it is there already as {problem.body['document_id']}")
-    else:
-        raise RuntimeError("the same file was taken twice")
+    duplicate = refusal("duplicate_document", lambda: program.upload("/api/v1/ingest/file", PDF))
+    print(f"refused: {duplicate.status} duplicate_document, it is there already as {duplicate.body['document_id']}")
 
     person.call("DELETE", f"/api/v1/api-keys/{created['api_key']['id']}")
-    try:
-        program.call("GET", "/api/v1/documents")
-    except Problem as problem:
-        if problem.code != "invalid_credentials":
-            raise
-        print(f"revoked the key: {problem.status} invalid_credentials")
-    else:
-        raise RuntimeError("the revoked key was let in")
+    refused = refusal("invalid_credentials", lambda: program.call("GET", "/api/v1/documents"))
+    print(f"revoked the key: {refused.status} invalid_credentials")
 
 
 if __name__ == "__main__":
