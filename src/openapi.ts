@@ -5,7 +5,7 @@ import { ProblemDto } from './common/problem.dto.js';
 import { VERSION } from './common/version.js';
 import { IDEMPOTENCY_KEY } from './idempotency/idempotent.js';
 
-type Operation = Record<string, unknown> & { summary?: string; responses: Record<string, unknown>; security?: Record<string, string[]>[] };
+type Operation = Record<string, unknown> & { summary?: string; description?: string; responses: Record<string, unknown>; security?: Record<string, string[]>[] };
 type JsonObject = Record<string, unknown>;
 
 const METHODS = ['get', 'put', 'post', 'patch', 'delete'] as const;
@@ -21,6 +21,7 @@ const TAGS: Readonly<Record<string, string>> = {
   'API keys': 'Credentials for programs',
   Tenant: 'Quotas and usage',
   Databases: 'Collections of vectors that documents go into',
+  'Database servers': 'Where such collections are: the built-in server, and others of your own',
   Ingestion: 'Files and texts on their way in',
   Processing: 'Conversion at once, without a document',
   'Remote workers': 'Workers elsewhere that read audio, video and images',
@@ -76,8 +77,14 @@ function describeSuccess(operation: Operation): void {
     const answer = operation.responses[code] as { description: string } | undefined;
     if (answer) answer.description ||= description;
   }
-  // Swagger UI shows it as it is.
-  operation.summary = operation.summary?.replaceAll('`', '');
+}
+
+/** A summary is the name of the request in Postman, Insomnia and Swagger UI, which show it as it is; what follows its first sentence is description. */
+function divideSummary(operation: Operation): void {
+  const [, first, rest] = /^(.+?[.?!])\s+(.+)$/s.exec(operation.summary ?? '') ?? [null, operation.summary ?? '', ''];
+  operation.summary = first?.replaceAll('`', '').replaceAll(/\s+/g, ' ');
+  const description = [rest, operation.description].filter(Boolean).join('\n\n');
+  if (description) operation.description = description;
 }
 
 /** An answer that was kept says so. */
@@ -175,6 +182,9 @@ export function createOpenApiDocument(app: NestFastifyApplication): OpenAPIObjec
     .setTitle('MoRAG Server')
     .setVersion(VERSION)
     .setDescription(DESCRIPTION)
+    // Some importers make do with no server, others fail; the first one is what they call.
+    .addServer('http://127.0.0.1:3000', 'What npm start starts')
+    .addServer('/', 'Wherever this document was fetched')
     .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The `access_token` of /auth/login' }, 'accessToken')
     .addApiKey({ type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'A key of POST /api/v1/api-keys' }, 'apiKey');
   for (const [name, description] of Object.entries(TAGS)) builder.addTag(name, description);
@@ -189,6 +199,7 @@ export function createOpenApiDocument(app: NestFastifyApplication): OpenAPIObjec
       if (!operation) continue;
       describeSuccess(operation);
       describeReplays(operation);
+      divideSummary(operation);
       const access = accesses.get(`${method} ${path}`) ?? '';
       describeErrors(path, method, access, operation);
       operation.security = securityOf(access);
@@ -203,6 +214,8 @@ export function createOpenApiDocument(app: NestFastifyApplication): OpenAPIObjec
 export function serveDocs(app: NestFastifyApplication): void {
   SwaggerModule.setup('docs', app, () => createOpenApiDocument(app), {
     jsonDocumentUrl: 'openapi.json',
+    // The page talks to the server that it comes from, at whatever address.
+    patchDocumentOnRequest: (request, _, document) => ((request as { url: string }).url.startsWith('/docs') ? { ...document, servers: [{ url: '/' }] } : document),
     customSiteTitle: 'MoRAG Server',
     swaggerOptions: { persistAuthorization: true, displayRequestDuration: true, tryItOutEnabled: true },
   });

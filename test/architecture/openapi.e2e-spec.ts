@@ -15,6 +15,8 @@ interface Operation {
 
 interface Document {
   openapi: string;
+  servers: { url: string }[];
+  tags: { name: string }[];
   paths: Record<string, Record<string, Operation>>;
   components: { schemas: Record<string, object> };
 }
@@ -50,6 +52,12 @@ describe('the OpenAPI document', () => {
   it('names each operation once', () => {
     const ids = operations.map(([, { operationId }]) => operationId);
     expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it('can be imported into a client: it has a server to call, and each request a name and a folder', () => {
+    expect(committed.servers[0]!.url).toMatch(/^http:/);
+    const folders = committed.tags.map(({ name }) => name);
+    expect(operations.filter(([, { summary, tags }]) => !/^[^`\n]+\.$/.test(summary ?? '') || !folders.includes(tags![0]!)).map(([name]) => name)).toEqual([]);
   });
 
   it('calls no schema a DTO and refers to nothing that is missing', () => {

@@ -102,7 +102,7 @@ export class IngestTextDto extends IngestOneDto {
   @Length(1, 500)
   title: string;
 
-  /** @example '# Decisions\n\nThe board approved the budget of 2027.' */
+  /** @example "# Decisions\n\nThe board approved the budget of 2027." */
   @IsString()
   @MaxLength(4_000_000)
   content: string;

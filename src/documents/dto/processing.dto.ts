@@ -49,7 +49,7 @@ export class ConversionDto {
 }
 
 export class PreviewChunksDto extends ChunkingOptionsDto {
-  /** @example '# Decisions\n\nThe board approved the budget of 2027.' */
+  /** @example "# Decisions\n\nThe board approved the budget of 2027." */
   @IsString()
   @MaxLength(1_000_000)
   content: string;

@@ -92,7 +92,7 @@ export class RenewedRemoteLeaseDto {
 export class CompleteRemoteJobDto extends RemoteAttemptDto {
   /**
    * What the file says, as Markdown or plain text.
-   * @example '# Board meeting\n\nThe board approved the budget of 2027.'
+   * @example "# Board meeting\n\nThe board approved the budget of 2027."
    */
   @IsString()
   @Matches(/\S/, { message: 'content must contain text' })
