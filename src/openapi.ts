@@ -28,6 +28,7 @@ const TAGS: Readonly<Record<string, string>> = {
   Documents: 'What is stored',
   Jobs: 'How far the processing is',
   Search: 'Passages with citations',
+  Webhooks: 'Being told what happens',
   Audit: 'Who changed what, and what was refused',
   Administration: 'Across tenants, for administrators',
   Operations: 'For load balancers, supervisors and Prometheus',

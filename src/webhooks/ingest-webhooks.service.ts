@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '../common/principal.js';
 import { Sealer } from '../common/sealer.js';
+import { keepAnswer } from '../idempotency/claim.js';
 import { Transactions, type TenantTx } from '../persistence/transactions.js';
 import type { SigningSecretDto } from './dto/webhook.dto.js';
 import { IngestWebhooksRepository } from './ingest-webhooks.repository.js';
@@ -28,11 +29,11 @@ export class IngestWebhooks {
     if (databaseIds !== null) throw new BoundKeyCannotManageWebhooks();
     return this.transactions.forTenant(tenantId, async (tx) => {
       const first = this.mint(tenantId);
-      if (await this.ingests.insertSecretUnlessThere(tx, first.sealed)) return shownOf(first);
+      if (await this.ingests.insertSecretUnlessThere(tx, first.sealed)) return keepAnswer(tx, shownOf(first));
       const before = (await this.ingests.lockSecret(tx))!;
       const next = translatingBrokenSeals(() => rotated(this.sealer, `webhook_signing_secrets/${tenantId}`, before, graceSeconds));
       await this.ingests.updateSecret(tx, next.sealed);
-      return shownOf(next);
+      return keepAnswer(tx, shownOf(next));
     });
   }
 

@@ -4,6 +4,7 @@ import { UntilHungUp } from '../common/hanging-up.js';
 import { PageQueryDto } from '../common/pagination.js';
 import { CurrentPrincipal, RequirePermission, type Principal } from '../common/principal.js';
 import { UuidParam } from '../common/validation.js';
+import { Idempotent } from '../idempotency/idempotent.js';
 import { CreateWebhookDto, RotateWebhookSecretDto, SigningSecretDto, UpdateWebhookDto, WebhookDto, WebhookListDto, WebhookWithSecretDto } from './dto/webhook.dto.js';
 import { WebhookTestDto } from './dto/webhook-delivery.dto.js';
 import { IngestWebhooks } from './ingest-webhooks.service.js';
@@ -21,6 +22,7 @@ export class WebhooksController {
 
   /** Registers an endpoint that is told what happens. `secret` is shown in this answer only. */
   @Post()
+  @Idempotent({ secrets: ['secret'] })
   @RequirePermission('write')
   create(@CurrentPrincipal() principal: Principal, @Body() dto: CreateWebhookDto): Promise<WebhookWithSecretDto> {
     return this.webhooks.create(principal, dto);
@@ -35,6 +37,7 @@ export class WebhooksController {
 
   /** A new secret for what is sent to the `webhook_url` of an ingest, which has no webhook of its own. It is shown in this answer only; the one before it signs as well until the grace ends. */
   @Post('signing-secret')
+  @Idempotent({ secrets: ['secret'] })
   @RequirePermission('write')
   rotateSigningSecret(@CurrentPrincipal() principal: Principal, @Body() dto: RotateWebhookSecretDto): Promise<SigningSecretDto> {
     return this.ingestWebhooks.rotateSecret(principal, dto.grace_seconds);
@@ -80,6 +83,7 @@ export class WebhooksController {
   /** Replaces the secret. `secret` is shown in this answer only; the one before it signs as well until the grace ends. */
   @Post(':id/rotate-secret')
   @HttpCode(200)
+  @Idempotent({ secrets: ['secret'] })
   @RequirePermission('write')
   rotateSecret(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Body() dto: RotateWebhookSecretDto): Promise<WebhookWithSecretDto> {
     return this.webhooks.rotateSecret(principal, id, dto.grace_seconds);

@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { Cursors, pageOf, type PageQueryDto } from '../common/pagination.js';
 import type { Principal } from '../common/principal.js';
 import { Sealer } from '../common/sealer.js';
+import { keepAnswer } from '../idempotency/claim.js';
 import { Transactions, type TenantTx } from '../persistence/transactions.js';
 import { WebhookDto, type CreateWebhookDto, type UpdateWebhookDto, type WebhookListDto, type WebhookWithSecretDto } from './dto/webhook.dto.js';
 import { minted, rotated } from './signing/sealed-secrets.js';
@@ -34,7 +35,7 @@ export class WebhooksService {
     return this.transactions.forTenant(principal.tenantId, async (tx) => {
       if ((await this.webhooks.lockNumber(tx)) >= MAX_WEBHOOKS) throw new TooManyWebhooks(MAX_WEBHOOKS);
       await this.webhooks.insert(tx, { id, url: checked, events, description, isActive, secret: sealed.secret });
-      return { webhook: WebhookDto.from(await this.require(tx, principal, id)), secret: shown };
+      return keepAnswer(tx, { webhook: WebhookDto.from(await this.require(tx, principal, id)), secret: shown });
     });
   }
 
@@ -78,7 +79,7 @@ export class WebhooksService {
       const before = await this.lock(tx, principal, id);
       const { shown, sealed } = translatingBrokenSeals(() => rotated(this.sealer, `webhooks/${id}`, before, graceSeconds));
       await this.webhooks.update(tx, id, sealed);
-      return { webhook: WebhookDto.from(await this.require(tx, principal, id)), secret: shown };
+      return keepAnswer(tx, { webhook: WebhookDto.from(await this.require(tx, principal, id)), secret: shown });
     });
   }
 

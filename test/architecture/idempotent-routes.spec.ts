@@ -19,6 +19,8 @@ const WITHOUT: Record<string, string> = {
   '/api/v1/remote/jobs/{id}/complete': 'fenced by the number of the attempt, so it is done once',
   '/api/v1/remote/jobs/{id}/fail': 'fenced in the same way',
   '/api/v1/search': 'answers a question',
+  '/api/v1/webhooks/{id}/test': 'asks an endpoint whether it listens',
+  '/api/v1/webhooks/{id}/deliveries/{delivery_id}/replay': 'sends under the webhook-id that the endpoint knows already',
   '/auth/register': 'there is no tenant yet in whose name a key could be kept, and an e-mail address is registered once anyhow',
   '/auth/login': 'its answer is a secret, which is kept nowhere',
   '/auth/refresh': 'its answer is a secret, and a token that is used twice is a theft',

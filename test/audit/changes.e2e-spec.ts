@@ -19,6 +19,8 @@ const WITHOUT_ENTRY: Record<string, string> = {
   'POST /process/url': 'stores nothing',
   'POST /api/v1/remote/lease': 'a lease, like a local worker’s',
   'POST /api/v1/remote/jobs/:id/heartbeat': 'the same lease',
+  'POST /api/v1/webhooks/:id/test': 'asks an endpoint whether it listens',
+  'POST /api/v1/webhooks/:id/deliveries/:delivery_id/replay': 'sends again what is recorded as a delivery',
   'POST /auth/refresh': 'goes on with a session that was recorded; a token that is used twice is recorded',
   'POST /admin/reconcile': 'sets counters to what the rows say',
 };
@@ -121,6 +123,15 @@ describe('the audit', () => {
     },
     { route: 'DELETE /api/v1/databases/:id', status: 204, actions: ['database.deleted'], call: ({ client, made }) => client.delete(`/api/v1/databases/${made['database']}`) },
     { route: 'PATCH /api/v1/tenant/configuration', status: 200, actions: ['tenant.configured'], call: ({ client }) => client.patch('/api/v1/tenant/configuration', { default_chunk_size: 1000 + Math.floor(Math.random() * 1000), enable_remote_processing: true }) },
+    {
+      route: 'POST /api/v1/webhooks', status: 201, actions: ['webhook.created'],
+      call: ({ client }) => client.post('/api/v1/webhooks', { url: `${site.url('/hook')}?token=canary-of-a-webhook`, events: ['api_key.*'] }), keep: { webhook: (body) => body['webhook'].id },
+    },
+    { route: 'PUT /api/v1/webhooks/:id', status: 200, actions: ['webhook.updated'], call: ({ client, made }) => client.put(`/api/v1/webhooks/${made['webhook']}`, { description: 'One' }) },
+    { route: 'PATCH /api/v1/webhooks/:id', status: 200, actions: ['webhook.updated'], call: ({ client, made }) => client.patch(`/api/v1/webhooks/${made['webhook']}`, { is_active: false }) },
+    { route: 'POST /api/v1/webhooks/:id/rotate-secret', status: 200, actions: ['webhook.secret_rotated'], call: ({ client, made }) => client.post(`/api/v1/webhooks/${made['webhook']}/rotate-secret`, {}) },
+    { route: 'DELETE /api/v1/webhooks/:id', status: 204, actions: ['webhook.deleted'], call: ({ client, made }) => client.delete(`/api/v1/webhooks/${made['webhook']}`) },
+    { route: 'POST /api/v1/webhooks/signing-secret', status: 201, actions: ['webhook_signing_secret.created'], call: ({ client }) => client.post('/api/v1/webhooks/signing-secret', {}) },
     { route: 'POST /api/v1/ingest/text', status: 202, actions: ['document.created'], call: ({ client }) => client.post('/api/v1/ingest/text', { title: fresh(), content: `Words of ${fresh()}.` }) },
     { route: 'POST /api/v1/ingest/file', status: 202, actions: ['document.created'], call: ({ client }) => client.upload(`Words of ${fresh()}.`, `${fresh()}.txt`) },
     {

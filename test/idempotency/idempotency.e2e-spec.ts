@@ -89,6 +89,9 @@ describe('a POST with an Idempotency-Key', () => {
     '/api/v1/documents/{id}/reprocess': async () => post(`/api/v1/documents/${(await failedDocument()).documentId}/reprocess`, {}),
     '/api/v1/documents/{id}/refresh': async () => post(`/api/v1/documents/${(await failedDocument()).documentId}/refresh`),
     '/api/v1/documents/batch': async () => post('/api/v1/documents/batch', { document_ids: [(await failedDocument()).documentId, randomUUID()], operation: 'reprocess' }),
+    '/api/v1/webhooks': () => post('/api/v1/webhooks', { url: site.url('/hook'), events: ['document.*'] }),
+    '/api/v1/webhooks/{id}/rotate-secret': async () => post(`/api/v1/webhooks/${(await tenant.client.post('/api/v1/webhooks', { url: site.url('/hook'), events: ['*'] })).body.webhook.id}/rotate-secret`, {}),
+    '/api/v1/webhooks/signing-secret': () => post('/api/v1/webhooks/signing-secret', {}),
     '/api/v1/jobs/{id}/retry': async () => post(`/api/v1/jobs/${(await failedDocument()).jobId}/retry`),
   };
 
@@ -101,7 +104,7 @@ describe('a POST with an Idempotency-Key', () => {
       const first = await send(tenant.client, key);
       expect([first.status < 300, first.body, isReplayed(first)]).toEqual([true, expect.anything(), false]);
       const after = await effects();
-      const { secret_key: _, ...kept } = first.body;
+      const { secret_key: _, secret: __, ...kept } = first.body;
       for (const client of [tenant.client, other.client.asUser(tenant.token)]) {
         const again = await send(client, key);
         expect([again.status, again.body, isReplayed(again)]).toEqual([first.status, kept, true]);

@@ -42,7 +42,7 @@ export class Webhooks1764000000024 implements MigrationInterface {
     });
     await auditTable(runner, 'webhook_signing_secrets', {
       target: 'webhook_signing_secret',
-      id: null,
+      id: 'tenant_id',
       shown: [],
       redacted: ['secret'],
       steps: [

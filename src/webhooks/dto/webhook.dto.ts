@@ -49,9 +49,9 @@ export class WebhookListDto extends PageInfoDto {
 
 export class WebhookWithSecretDto {
   webhook: WebhookDto;
-  /** Verify signatures with this. It is shown in this answer only. */
-  @ApiProperty({ example: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' })
-  secret: string;
+  /** Verify signatures with this. It is shown in this answer only; one that is repeated for an Idempotency-Key lacks it. */
+  @ApiPropertyOptional({ example: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' })
+  secret?: string;
 }
 
 export class CreateWebhookDto {
@@ -63,7 +63,7 @@ export class CreateWebhookDto {
   url: string;
 
   /** `*` is every event, `document.*` every one of documents. */
-  @ApiProperty({ enum: WEBHOOK_EVENT_FILTERS, isArray: true, example: ['document.*', 'quota.exceeded'] })
+  @ApiProperty({ enum: WEBHOOK_EVENT_FILTERS, isArray: true, maxItems: WEBHOOK_EVENT_FILTERS.length, example: ['document.*', 'quota.exceeded'] })
   @IsArray()
   @ArrayMinSize(1)
   @ArrayMaxSize(WEBHOOK_EVENT_FILTERS.length)
@@ -91,7 +91,7 @@ export class UpdateWebhookDto {
   @IsAbsoluteUrl()
   url?: string;
 
-  @ApiPropertyOptional({ enum: WEBHOOK_EVENT_FILTERS, isArray: true })
+  @ApiPropertyOptional({ enum: WEBHOOK_EVENT_FILTERS, isArray: true, maxItems: WEBHOOK_EVENT_FILTERS.length })
   @Omittable()
   @IsArray()
   @ArrayMinSize(1)
@@ -122,9 +122,9 @@ export class RotateWebhookSecretDto {
 }
 
 export class SigningSecretDto {
-  /** Verify with this what comes to the `webhook_url` of an ingest. It is shown in this answer only. */
-  @ApiProperty({ example: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' })
-  secret: string;
+  /** Verify with this what comes to the `webhook_url` of an ingest. It is shown in this answer only; one that is repeated for an Idempotency-Key lacks it. */
+  @ApiPropertyOptional({ example: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' })
+  secret?: string;
   /** Until then the secret before it signs as well; null when there is none. */
   previous_secret_expires_at: Date | null;
 }
