@@ -23,8 +23,8 @@ ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/data
 COPY --from=packages /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY package.json ./
-# What an operator runs in here: `node scripts/reconcile.mjs`, `backup.mjs` and `restore.mjs`.
-COPY scripts/build.mjs scripts/node24.mjs scripts/reconcile.mjs scripts/backup.mjs scripts/restore.mjs ./scripts/
+# What an operator runs in here: `node scripts/reconcile.mjs`, `backup.mjs`, `restore.mjs` and `audit-verify.mjs`.
+COPY scripts/build.mjs scripts/node24.mjs scripts/server-parts.mjs scripts/reconcile.mjs scripts/backup.mjs scripts/restore.mjs scripts/audit-verify.mjs ./scripts/
 # A volume that is new takes over owner and mode of the folder it covers. Everything else may be read-only, but for /tmp.
 RUN mkdir --mode=0700 /data && chown node:node /data
 VOLUME /data

@@ -63,7 +63,7 @@ describe('compose.yaml', () => {
   });
 
   it.each(['api', 'worker', 'migrate'])('gives %s an environment that it understands', (name) => {
-    const substituted = Object.entries(compose.services[name].environment as Record<string, string>).map(([key, value]) => [key, value.replace(/\$\{\w+:\?[^}]*\}/g, 'a'.repeat(64)).replace(/\$\{\w+:-([^}]*)\}/g, '$1')]);
+    const substituted = Object.entries(compose.services[name].environment as Record<string, string>).map(([key, value]) => [key, value.replace(/\$\{(\w+):\?[^}]*\}/g, (_, variable: string) => variable.padEnd(64, 'a')).replace(/\$\{\w+:-([^}]*)\}/g, '$1')]);
     expectReadable(Object.fromEntries(substituted));
   });
 
@@ -113,7 +113,7 @@ describe('deploy/kubernetes', () => {
     const [container] = spec.template.spec.containers;
     const sources = container.envFrom.map((source: Yaml) => (source.configMapRef ? of('ConfigMap', source.configMapRef.name).data : of('Secret', source.secretRef.name).stringData));
     const own = Object.fromEntries((container.env ?? []).map(({ name, value }: Yaml) => [name, value ?? '']));
-    const made = { DATABASE_URL: 'postgres://morag@db/morag', REDIS_URL: 'redis://redis', JWT_SECRET: 'j'.repeat(32), SEALING_KEY: 's'.repeat(32), ADMIN_PASSWORD: 'a-password-of-a-person', METRICS_TOKEN: 'm', AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 's' };
+    const made = { DATABASE_URL: 'postgres://morag@db/morag', REDIS_URL: 'redis://redis', JWT_SECRET: 'j'.repeat(32), SEALING_KEY: 's'.repeat(32), ADMIN_PASSWORD: 'a-password-of-a-person', METRICS_TOKEN: 'm'.repeat(16), AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 's' };
     const environment: Record<string, string> = Object.assign({}, ...sources, own);
     for (const [name, value] of Object.entries(made)) if (environment[name] === '') environment[name] = value;
     expectReadable(environment);

@@ -2,7 +2,7 @@ import pg from 'pg';
 import { ServerHealthChecks } from '../../src/databases/servers/server-health-checks.js';
 import { JobRegistry } from '../../src/jobs/job-registry.js';
 import type { Answer, ApiClient } from '../support/api-client.js';
-import { createKey, createTenant, eventually, ingestText, type Tenant } from '../support/factories.js';
+import { createKey, createTenant, eventually, ingestText, waitForTask, type Tenant } from '../support/factories.js';
 import { qdrantApiIsMissing, QdrantStub } from '../support/qdrant-stub.js';
 import { TestApp } from '../support/test-app.js';
 import { answerLikeChroma, answerLikeOldChroma, answerLikePostgres, answerLikeQdrant, RawServer, refusingPort } from '../support/vector-servers.js';
@@ -490,6 +490,8 @@ describe('database servers', () => {
       expect((await asked.get(`${PATH}/${id}`)).body.databases).toBe(1);
       await asked.patch(`${PATH}/${id}`, { is_active: false });
       expect((await search()).body).toMatchObject({ code: 'server_inactive' });
+      const late = await asked.post('/api/v1/ingest/text', { title: 'Late', content: 'The ichthyosaur could swim.', database_id: database.id });
+      expect(await waitForTask(asked, late.body.task_id)).toMatchObject({ status: 'failed', error: expect.stringMatching(/^server_inactive: /) });
       await asked.patch(`${PATH}/${id}`, { is_active: true, api_key: 'wrong' });
       expect((await search()).status).toBe(503);
       await asked.patch(`${PATH}/${id}`, { api_key: 'right' });

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { AppError } from '../../common/errors.js';
 import { DatabaseCollections } from '../../databases/collections/database-collections.service.js';
-import { CollectionReplaced, EmbeddingModelChanged } from '../../databases/databases.errors.js';
+import { CollectionReplaced } from '../../databases/databases.errors.js';
 import { pointId } from '../../databases/vector-stores/point-id.js';
 import { VectorStoreUnavailable } from '../../databases/vector-stores/vector-store.errors.js';
 import type { VectorPoint, VersionScope } from '../../databases/vector-stores/vector-store.js';
@@ -9,7 +10,6 @@ import type { JobHandler, JobLease, JobRun } from '../../jobs/job-handler.js';
 import type { JobError } from '../../jobs/job.entity.js';
 import { JobFailure, LeaseLost } from '../../jobs/jobs.errors.js';
 import type { TenantTx } from '../../persistence/transactions.js';
-import { QuotaExceeded } from '../../tenancy/tenancy.errors.js';
 import type { IdentifiedChunk } from '../chunks.repository.js';
 import type { DocumentRevision } from '../document.entity.js';
 import { BlobStoreUnavailable } from '../documents.errors.js';
@@ -35,7 +35,8 @@ function asJobFailure(error: unknown): unknown {
   if (error instanceof VectorStoreUnavailable) return new JobFailure(error.code, 'The vector database does not answer.', false, { cause: error, retryAfterSeconds: STORE_AWAY_SECONDS });
   if (error instanceof BlobStoreUnavailable) return new JobFailure(error.code, 'The store of files does not answer.', false, { cause: error, retryAfterSeconds: STORE_AWAY_SECONDS });
   if (error instanceof CollectionReplaced) return new JobFailure(error.code, error.message, false, { cause: error, retryAfterSeconds: 1 });
-  if (error instanceof QuotaExceeded || error instanceof EmbeddingModelChanged) return new JobFailure(error.code, error.message, true, { cause: error });
+  // A full quota, a server that is switched off, a model that changed: somebody has to do something first.
+  if (error instanceof AppError && error.status < 500 && !error.retryable) return new JobFailure(error.code, error.message, true, { cause: error });
   return error;
 }
 
