@@ -161,7 +161,7 @@ interface MediaType {
   example?: unknown;
 }
 
-/** The body that "Try it out" starts with: the fields that have an example; made-up ids in the others would only earn a 404. */
+/** The body that "Try it out" starts with: the fields that have an example; made-up ids and addresses in the others would only earn an error. */
 function describeExamples(schemas: Record<string, BodySchema>, operation: Operation): void {
   const body = operation['requestBody'] as { content: Record<string, MediaType> } | undefined;
   for (const [type, media] of Object.entries(body?.content ?? {})) {
@@ -173,7 +173,7 @@ function describeExamples(schemas: Record<string, BodySchema>, operation: Operat
     const shown = Object.entries(schema.properties).filter(([, property]) => property.example !== undefined);
     if (shown.length > 0) media.example = Object.fromEntries(shown.map(([name, property]) => [name, property.example]));
     // A form shows the other fields as well, and makes up an id that does not exist.
-    if (type !== 'application/json') for (const property of Object.values(schema.properties)) if (property.format === 'uuid') property.example ??= '';
+    if (type !== 'application/json') for (const property of Object.values(schema.properties)) if (['uuid', 'uri'].includes(property.format ?? '')) property.example ??= '';
   }
 }
 

@@ -164,7 +164,7 @@ const EXAMPLES = [
       await show('upload-form');
       const { status, body } = await execute(block);
       await show('upload');
-      expect({ status: status.slice(0, 3), body }).toMatchObject({ status: '202' });
+      expect(`${status} ${body}`).toMatch(/^202/);
       expect(complaints).toEqual([]);
     });
   });

@@ -61,7 +61,7 @@ export class IngestOptionsDto extends ChunkingOptionsDto {
   replace_existing: boolean = false;
 
   /** Gets a POST when the document is ingested or has failed, signed with the tenant's secret of `/api/v1/webhooks/signing-secret`. It must be public, or be named by the operator in `OUTBOUND_ALLOW`. */
-  @ApiPropertyOptional({ type: String, maxLength: 2048 })
+  @ApiPropertyOptional({ format: 'uri', maxLength: 2048 })
   @Omittable()
   @IsAbsoluteUrl()
   webhook_url?: string;
