@@ -153,7 +153,7 @@ describe('the reconciliation of quotas', () => {
   });
 
   it('looks at ten thousand tenants without a long transaction', async () => {
-    await server.database.query(`INSERT INTO tenants (id) SELECT gen_random_uuid() FROM generate_series(1, 10000)`);
+    await server.database.seed(`INSERT INTO tenants (id) SELECT gen_random_uuid() FROM generate_series(1, 10000)`);
     await server.database.query(
       `INSERT INTO tenant_quotas (tenant_id, resource, hard_limit, used) SELECT t.id, r, 10, CASE WHEN r = 'documents' AND t.n % 1000 = 0 THEN 2 ELSE 0 END
          FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM tenants t WHERE NOT EXISTS (SELECT FROM tenant_quotas q WHERE q.tenant_id = t.id)) t

@@ -36,7 +36,9 @@ describe('everything in a collection', () => {
     await store.readAll('from', signal, (contents) => store.fill('to', { ...contents, pages: decodePoints(Readable.from(encodePoints(contents.pages, contents.dimensions))) }));
     expect(await pointsOf('to')).toEqual({ dimensions: 3, distance: 'euclidean', points: POINTS });
     const query = { tenantId: 't', mode: 'hybrid', text: 'word3', vector: Float32Array.of(10, 1, -10), limit: 5 } as const;
-    expect(await store.search('to', query)).toEqual(await store.search('from', query));
+    // Scores of words depend a little on which rows are in the index by then.
+    const found = async (name: string) => (await store.search(name, query)).map(({ id, scores }) => [id, scores.vector, scores.keyword?.toFixed(2)]);
+    expect(await found('to')).toEqual(await found('from'));
   });
 
   it('is nothing where there is no collection', async () => {

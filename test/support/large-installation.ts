@@ -64,14 +64,14 @@ export async function seedTenants(database: TestDatabase, count = 10_000): Promi
   const tenants = makeTenants(count);
   const rows = JSON.stringify(tenants);
   const columns = '(id uuid, status text, name text, email text, role text, "isActive" boolean, "createdAt" timestamptz, "lastLogin" timestamptz)';
-  await database.query(`INSERT INTO tenants (id, status, created_at) SELECT id, status, "createdAt" FROM jsonb_to_recordset($1) AS t ${columns}`, [rows]);
-  await database.query(
+  await database.seed(`INSERT INTO tenants (id, status, created_at) SELECT id, status, "createdAt" FROM jsonb_to_recordset($1) AS t ${columns}`, [rows]);
+  await database.seed(
     `INSERT INTO users (id, tenant_id, name, email, email_key, password_hash, role, is_active, created_at, last_login_at)
      SELECT id, id, name, email, lower(email), 'x', role, "isActive", "createdAt", "lastLogin" FROM jsonb_to_recordset($1) AS t ${columns}`,
     [rows],
   );
   const peculiar = tenants.flatMap(({ id }, at) => (quotaCaseOf(at) ? [{ ...quotaCaseOf(at), tenantId: id }] : []));
-  await database.query(
+  await database.seed(
     `INSERT INTO tenant_quotas (tenant_id, resource, hard_limit, used, reserved)
      SELECT t.id, r.resource, CASE WHEN q.resource IS NULL THEN 1000 ELSE q."hardLimit" END, COALESCE(q.used, 1), COALESCE(q.reserved, 0)
        FROM jsonb_to_recordset($1) AS t (id uuid) CROSS JOIN unnest($2::text[]) AS r (resource)

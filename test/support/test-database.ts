@@ -49,6 +49,18 @@ export class TestDatabase {
     return (await this.pool.query<Row>(sql, values)).rows;
   }
 
+  /** The same for rows that were always there: no trigger tells of them, nor enters them in the audit, which takes longer than all the rest. */
+  async seed(sql: string, values: unknown[] = []): Promise<void> {
+    const client = await this.pool.connect();
+    try {
+      await client.query('SET session_replication_role = replica');
+      await client.query(sql, values);
+    } finally {
+      // Its setting goes with it.
+      client.release(true);
+    }
+  }
+
   async drop(): Promise<void> {
     const ended = this.pool.end();
     await asSuperuser((client) => client.query(`DROP DATABASE ${this.name} WITH (FORCE)`));

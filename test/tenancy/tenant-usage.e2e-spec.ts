@@ -197,7 +197,7 @@ describe('the usage of a tenant', () => {
   });
 
   it('is read by the primary keys, under row level security', async () => {
-    await server.database.query(
+    await server.database.seed(
       `WITH others AS (INSERT INTO tenants (id) SELECT gen_random_uuid() FROM generate_series(1, 2000) RETURNING id),
             people AS (INSERT INTO users (id, tenant_id, name, email, email_key, password_hash) SELECT id, id, '', '', id, '' FROM others),
             keys AS (INSERT INTO api_keys (id, tenant_id, user_id, name, key_hash, key_prefix, environment, permissions, lineage_id)

@@ -45,7 +45,7 @@ describe.each(CHUNKING_STRATEGIES)('every chunk of every document, cut by %s,', 
     fc.assert(
       fc.property(document, options, (source, chosen) => promise(chunk(source, chosen), Array.from(source.text), chosen, source)),
       // Others at every run of the tests, of each strategy and each promise.
-      { numRuns: 75 },
+      { numRuns: 30 },
     );
   }
 
@@ -101,7 +101,7 @@ describe.each(CHUNKING_STRATEGIES)('every chunk of every document, cut by %s,', 
   });
 
   it('is the same on every run', () => {
-    fc.assert(fc.property(document, options, (source, chosen) => expect(chunk(source, chosen)).toEqual(chunk(source, chosen))), { numRuns: 30 });
+    fc.assert(fc.property(document, options, (source, chosen) => expect(chunk(source, chosen)).toEqual(chunk(source, chosen))), { numRuns: 15 });
   });
 });
 
