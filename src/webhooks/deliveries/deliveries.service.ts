@@ -51,8 +51,10 @@ export class Deliveries {
   }
 
   private async details(tx: TenantTx, webhookId: string, id: string): Promise<WebhookDeliveryDetailsDto> {
+    // The attempts first: an attempt that ends between the two reads would otherwise be shown beside the state from before it.
+    const attempts = await this.deliveries.listAttempts(tx, id);
     const delivery = await this.deliveries.find(tx, webhookId, id);
     if (!delivery) throw new WebhookDeliveryNotFound();
-    return WebhookDeliveryDetailsDto.withAttempts(delivery, await this.deliveries.listAttempts(tx, id));
+    return WebhookDeliveryDetailsDto.withAttempts(delivery, attempts);
   }
 }
