@@ -14,12 +14,12 @@ export class TenantRowsRepository {
     return tx.manager.query<Reference[]>(
       `SELECT t.oid::regclass::text AS table, r.confrelid::regclass::text AS "refersTo"
          FROM pg_class t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped
-         LEFT JOIN pg_constraint r ON r.conrelid = t.oid AND r.contype = 'f' AND r.confrelid <> t.oid
-        WHERE t.relnamespace = 'public'::regnamespace AND t.relkind = 'r'`,
+         LEFT JOIN pg_constraint r ON r.conrelid = t.oid AND r.contype = 'f' AND r.conparentid = 0 AND r.confrelid <> t.oid
+        WHERE t.relnamespace = 'public'::regnamespace AND t.relkind IN ('r', 'p')`,
     );
   }
 
-  /** @returns how many it removed, at most `limit` */
+  /** @returns how many it removed: fewer than `limit` were all there are. Of a table that lies in months they may be more, for each month has rows of the same places. */
   async removeSome(tx: TenantTx, table: string, limit: number): Promise<number> {
     // For a few rows the planner likes to read the table of all tenants from its beginning, where batch after batch finds less.
     await tx.manager.query(`SELECT set_config('enable_seqscan', 'off', true)`);

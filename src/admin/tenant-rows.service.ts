@@ -7,7 +7,7 @@ const ROWS_PER_TRANSACTION = 500;
 /** Few rows, which go with the tenant's own: by them the collections are found, and the address of a person stays taken until the end. */
 const REMOVED_LAST = ['users', 'tenant_quotas', 'database_servers'];
 /** What was done to a tenant, its purge included, is told after it; who did it is no more than an id then. */
-const OUTLIVES_TENANT = ['audit_entries', 'audit_links', 'audit_checkpoints'];
+const OUTLIVES_TENANT = ['audit_entries', 'audit_links', 'audit_heads', 'audit_checkpoints'];
 const KEPT = new Set([...REMOVED_LAST, ...OUTLIVES_TENANT]);
 
 /** The rows of a tenant, removed as the tenant itself: row level security does not let the removal reach any other's. */
@@ -37,7 +37,7 @@ export class TenantRows {
 
   private async empty(tenantId: string, table: string, signal: AbortSignal): Promise<void> {
     let removed = ROWS_PER_TRANSACTION;
-    while (removed === ROWS_PER_TRANSACTION) {
+    while (removed >= ROWS_PER_TRANSACTION) {
       signal.throwIfAborted();
       removed = await this.transactions.forTenant(tenantId, (tx) => this.rows.removeSome(tx, table, ROWS_PER_TRANSACTION));
     }

@@ -16,7 +16,7 @@ export class AuditChainRepository {
   async nextTenant(tx: SystemTx, after: string): Promise<string | null> {
     const first = (table: string): string => `(SELECT tenant_id FROM ${table} WHERE tenant_id > $1 ORDER BY tenant_id LIMIT 1)`;
     const rows = await tx.manager.query<{ id: string }[]>(
-      `SELECT tenant_id AS id FROM (${['audit_links', 'audit_entries', 'audit_checkpoints'].map(first).join(' UNION ALL ')}) AS next ORDER BY 1 LIMIT 1`,
+      `SELECT tenant_id AS id FROM (${['audit_heads', 'audit_links', 'audit_entries', 'audit_checkpoints'].map(first).join(' UNION ALL ')}) AS next ORDER BY 1 LIMIT 1`,
       [after],
     );
     return rows[0]?.id ?? null;
@@ -50,10 +50,10 @@ export class AuditChainRepository {
     return rows[0]?.id ?? null;
   }
 
-  /** @returns how many were removed; less than `limit` when no more are as old */
-  async removeOld(tx: SystemTx, tenantId: string, days: number, limit: number): Promise<number> {
-    const [row] = await tx.manager.query<{ removed: number }[]>('SELECT remove_old_audit($1, $2, $3) AS removed', [tenantId, days, limit]);
-    return row!.removed;
+  /** The oldest month, with its links and behind a checkpoint of each tenant. @returns what is in the way; null when it is dropped */
+  async dropMonth(tx: SystemTx, month: string, days: number): Promise<string | null> {
+    const [row] = await tx.manager.query<{ objection: string | null }[]>('SELECT drop_audit_month($1, $2) AS objection', [month, days]);
+    return row!.objection;
   }
 
   /** @returns the last entry that it came to, or null when there is none after `behind` */

@@ -101,6 +101,7 @@ class Backup {
       taken_at: takenAt,
       snapshot,
       migrations,
+      months: await this.snapshot.months(),
       tables: await this.copyTables(writer),
       tables_left_out: LEFT_OUT,
       sequences: await this.snapshot.sequences(),

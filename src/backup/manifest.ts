@@ -26,6 +26,8 @@ export const manifestSchema = z.object({
   /** Names, in their order. */
   migrations: names.min(1),
   tables: z.array(z.object({ name: z.string(), columns: names, rows: count, ...stored })),
+  /** Of the tables that lie in months, the first days of those that there are; older backups know of none. */
+  months: z.record(z.string(), z.array(z.iso.date())).default({}),
   /** And why. */
   tables_left_out: z.record(z.string(), z.string()),
   sequences: z.array(z.object({ name: z.string(), lastValue: z.string().regex(/^-?\d+$/), isCalled: z.boolean() })),

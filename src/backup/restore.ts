@@ -140,6 +140,7 @@ class Restore {
       const queue = new Queue(url, { worker: false });
       try {
         await DatabaseRestoration.run(url, async (restoration) => {
+          await restoration.openMonths(this.manifest.months);
           await this.restoreTables(restoration);
           for (const sequence of this.manifest.sequences) await restoration.setSequence(sequence);
           await this.restoreQueue(restoration, queue);

@@ -4,6 +4,7 @@ import { from as copyFrom } from 'pg-copy-streams';
 import { errorCode, errorMessage } from '../common/error-code.js';
 import { StartupError } from '../config/env.js';
 import type { CopiedSequence } from './database-snapshot.js';
+import { FAMILY_NAMES, openMonth } from './months.js';
 import { listMigrations, listTables, quoted, type CopiedTable } from './table-catalogue.js';
 
 /** Something of the house that is connected, other than this process. */
@@ -92,6 +93,12 @@ export class DatabaseRestoration {
     await fill(copy);
     await this.client.query(`ALTER TABLE ${table} ENABLE TRIGGER USER${rows[0]?.is_forced ? ', FORCE ROW LEVEL SECURITY' : ''}`);
     return copy.rowCount;
+  }
+
+  /** So that no row has to be moved when it is there. */
+  async openMonths(months: Readonly<Record<string, readonly string[]>>): Promise<void> {
+    const ask = async <Row>(sql: string, values?: unknown[]): Promise<Row[]> => (await this.client.query(sql, values)).rows as Row[];
+    for (const family of FAMILY_NAMES) for (const month of months[family] ?? []) await openMonth(ask, family, month);
   }
 
   async setSequence({ name, lastValue, isCalled }: CopiedSequence): Promise<void> {

@@ -4,6 +4,7 @@ import { errorCode, errorMessage } from '../common/error-code.js';
 import { StartupError } from '../config/env.js';
 import { migrationOptions } from './data-source.js';
 import { MIGRATIONS } from './migrations/index.js';
+import { openMonths } from './months.js';
 
 /** Fixes to the planner and to row level security that isolation relies on. */
 const OLDEST_SAFE_MINOR: Readonly<Record<number, number>> = { 15: 14, 16: 10, 17: 6 };
@@ -133,7 +134,7 @@ export async function setUpDatabase(url: string, options: SetupOptions): Promise
     } catch (error) {
       throw explain(error, login.name);
     }
-    await migrate(url, options.migrations);
+    await migrate(url, options);
   });
 }
 
@@ -147,7 +148,7 @@ async function connectOrExplain(client: pg.Client, url: string): Promise<void> {
   }
 }
 
-async function migrate(url: string, migrations = MIGRATIONS.length): Promise<void> {
+async function migrate(url: string, { migrations = MIGRATIONS.length, warn }: SetupOptions): Promise<void> {
   const dataSource = new DataSource({ ...migrationOptions(url), migrations: MIGRATIONS.slice(0, migrations) });
   await dataSource.initialize();
   try {
@@ -155,8 +156,19 @@ async function migrate(url: string, migrations = MIGRATIONS.length): Promise<voi
     await dataSource.runMigrations();
     // For servers that do not migrate, and ask whether somebody has.
     await dataSource.query('GRANT SELECT ON migrations TO morag_system');
+    if (migrations === MIGRATIONS.length) await openComingMonths(dataSource, warn);
   } finally {
     await dataSource.destroy();
+  }
+}
+
+/** For a server that starts after a long time; by night the workers see to it. Where somebody is in the way they do it, too. */
+async function openComingMonths(dataSource: DataSource, warn: SetupOptions['warn']): Promise<void> {
+  try {
+    await openMonths((sql, values) => dataSource.query(sql, values));
+  } catch (error) {
+    if (errorCode(error) !== '55P03') throw error;
+    warn('The tables of the coming months could not be made now, because somebody uses the database: the workers will make them by night.');
   }
 }
 

@@ -6,6 +6,7 @@ import { to as copyTo } from 'pg-copy-streams';
 import { errorCode, errorMessage } from '../common/error-code.js';
 import { StartupError } from '../config/env.js';
 import { BACKUP_LOCK } from './backup-lock.js';
+import { FAMILY_NAMES, listMonths } from './months.js';
 import { listMigrations, listTables, quoted, type CopiedTable } from './table-catalogue.js';
 
 /** For whoever holds the lock for a moment only; another backup holds it longer. */
@@ -64,6 +65,16 @@ export class DatabaseSnapshot {
   /** In their order. */
   migrations(): Promise<string[]> {
     return this.asOwner(() => listMigrations(this.reader));
+  }
+
+  /** First days of the months that each table has which lies in months; the schema has none before migration 26. */
+  async months(): Promise<Record<string, string[]>> {
+    const months: Record<string, string[]> = {};
+    for (const family of FAMILY_NAMES) {
+      const ofFamily = await listMonths((sql, values) => this.query(sql, values), family);
+      if (ofFamily.length > 0) months[family] = ofFamily;
+    }
+    return months;
   }
 
   /** Where the sequences are by now: never behind the rows, since no snapshot holds them. */

@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { runtimeOptions } from './data-source.js';
+import { Months } from './months.js';
 import { PoolMetrics } from './pool.metrics.js';
 import { Transactions } from './transactions.js';
 
@@ -12,8 +13,8 @@ export class PersistenceModule {
       module: PersistenceModule,
       global: true,
       imports: [TypeOrmModule.forRoot({ ...runtimeOptions(databaseUrl, poolSize), autoLoadEntities: true, retryAttempts: 3, retryDelay: 500 })],
-      providers: [Transactions, PoolMetrics],
-      exports: [Transactions],
+      providers: [Transactions, Months, PoolMetrics],
+      exports: [Transactions, Months],
     };
   }
 }

@@ -18,7 +18,7 @@ const MIGRATIONS_TABLE = 'migrations';
 const TABLES = `
   SELECT t.relname AS name,
          ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum) AS columns,
-         ARRAY(SELECT r.relname::text FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid WHERE c.conrelid = t.oid AND c.contype = 'f' AND r.oid <> t.oid) AS "refersTo",
+         ARRAY(SELECT r.relname::text FROM pg_constraint c JOIN pg_class r ON r.oid = c.confrelid WHERE c.conrelid = t.oid AND c.contype = 'f' AND c.conparentid = 0 AND r.oid <> t.oid) AS "refersTo",
          has_table_privilege('morag_system', t.oid, 'SELECT')
            AND (NOT t.relrowsecurity OR EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = t.oid AND p.polpermissive AND 'morag_system'::regrole = ANY (p.polroles)
                                                   AND p.polcmd IN ('*', 'r') AND pg_get_expr(p.polqual, p.polrelid) = 'true'))

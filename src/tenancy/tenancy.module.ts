@@ -9,6 +9,7 @@ import { EventRetention } from './event-retention.js';
 import { IdempotencyRetention } from './idempotency-retention.js';
 import { InstallationTotalsRepository } from './installation-totals.repository.js';
 import { InstallationTotals } from './installation-totals.service.js';
+import { MonthsAhead } from './months-ahead.js';
 import { QuotaCounts } from './quota-counts.js';
 import { QuotaCrossings } from './quota-crossings.js';
 import { QuotaDriftMetric } from './quota-drift.metric.js';
@@ -43,7 +44,7 @@ import { UsageService } from './usage.service.js';
   controllers: [TenantsController, TenantUsageController],
   providers: [
     TenantsRepository, TenantsService, TenantConfigurationRepository, TenantConfigurationService, TenantAdministration, TenantUpdates, TenantRemoval, QuotasRepository, QuotasService,
-    CallQuotasRepository, CallCrossings, QuotaCrossings, EventRetention, IdempotencyRetention,
+    CallQuotasRepository, CallCrossings, QuotaCrossings, EventRetention, IdempotencyRetention, MonthsAhead,
     UsageRepository, UsageService, UsageReportsRepository, UsageReports, UsageRollUpRepository, UsageRollUp,
     QuotaHistoryRepository, TenantUsageService,
     QuotaCounts, QuotaReconciliationRepository, QuotaReconciliation, ReconciliationsRepository, Reconciliations, QuotaDriftMetric, InstallationTotalsRepository, InstallationTotals,

@@ -28,11 +28,6 @@ export class UsageRollUpRepository {
     );
   }
 
-  async removeOldDays(tx: SystemTx): Promise<void> {
-    await tx.manager.query(`DELETE FROM usage_daily WHERE day < (now() AT TIME ZONE 'UTC')::date - $1::int`, [KEPT_DAYS.day]);
-    await tx.manager.query(`DELETE FROM embedding_usage WHERE hour < date_trunc('day', now() - make_interval(hours => 24 * $1), 'UTC')`, [KEPT_DAYS.day]);
-  }
-
   /** Forgets processes that have written nothing for a week. One that was only idle takes a new number with its next batch. */
   async forgetProcesses(tx: SystemTx): Promise<void> {
     await tx.manager.query(`DELETE FROM usage_flushes WHERE written_at < now() - interval '7 days'`);

@@ -1,18 +1,12 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { AUDITED } from './1764000000023-audited-tables.js';
+import { AS_OWNER, createAuditLink, createRemoveOldAudit, LAST_OF_ALL_LINKS } from './audit-chain.js';
 import { auditTable } from './audit-table.js';
 import { backfill, protectAppendOnlyTable } from './row-level-security.js';
 
 /** True of every entry. Only a statement that says it, too, may use the index: a tenant's own lists would else be read among the entries of all. */
 const SAID_FOR_ALL_TENANTS = 'char_length(action) > 0';
-/** Nothing younger may be removed, whoever asks. */
-const KEPT_AT_LEAST_DAYS = 30;
 const FUNCTIONS = ['audit_change', 'audit_value', 'audit_note_tenant', 'audit_link', 'audit_text', 'record_denials', 'remove_old_audit', 'erase_audit_details'];
-/**
- * Whoever makes a change needs no right to write its entry, and so cannot write another. And a plan that was made under row level security is
- * made anew whenever the role changes, which it does with nearly every transaction of a connection; the owner stays the owner.
- */
-const AS_OWNER = 'SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp';
 
 /**
  * The audit: triggers write what changes into `audit_entries`, and at commit each entry becomes the next link of its tenant's chain. Neither
@@ -115,31 +109,7 @@ export class Audit1764000000023 implements MigrationInterface {
       CREATE FUNCTION audit_text(VARIADIC fields text[]) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE AS $$
         SELECT convert_to(string_agg(COALESCE(octet_length(convert_to(field, 'UTF8')) || ':' || field, '-'), ',' ORDER BY n), 'UTF8') FROM unnest(fields) WITH ORDINALITY AS f (field, n)
       $$`);
-    await runner.query(`
-      CREATE FUNCTION audit_link() RETURNS trigger LANGUAGE plpgsql ${AS_OWNER} AS $$
-      DECLARE
-        tenants text := current_setting('app.audit_tenants', true);
-        last_sequence bigint;
-        last_hash bytea;
-        details bytea;
-      BEGIN
-        IF current_setting('app.audit_locked', true) IS DISTINCT FROM tenants THEN
-          PERFORM pg_advisory_xact_lock(key)
-            FROM (SELECT DISTINCT hashtextextended('audit ' || tenant, 0) AS key FROM unnest(string_to_array(ltrim(tenants), ' ')) AS tenant ORDER BY key OFFSET 0) AS keys;
-          PERFORM set_config('app.audit_locked', tenants, true);
-        END IF;
-        SELECT sequence, hash INTO last_sequence, last_hash FROM audit_links WHERE tenant_id = NEW.tenant_id ORDER BY sequence DESC LIMIT 1;
-        IF NOT FOUND THEN
-          SELECT sequence, hash INTO last_sequence, last_hash FROM audit_checkpoints WHERE tenant_id = NEW.tenant_id;
-        END IF;
-        last_sequence := COALESCE(last_sequence, 0) + 1;
-        details := sha256(NEW.salt || audit_text(NEW.target_name, NEW.ip, NEW.user_agent, NEW.changes::text));
-        INSERT INTO audit_links (tenant_id, sequence, entry_id, details_digest, hash) VALUES (NEW.tenant_id, last_sequence, NEW.id, details, sha256(
-          COALESCE(last_hash, decode(repeat('00', 32), 'hex')) || details || audit_text(last_sequence::text, NEW.tenant_id::text, NEW.id::text,
-            (extract(epoch FROM NEW.created_at) * 1000)::bigint::text, NEW.actor_type, NEW.actor_id::text, NEW.api_key_id::text, NEW.action,
-            NEW.target_type, NEW.target_id::text, NEW.result, NEW.request_id)));
-        RETURN NULL;
-      END $$`);
+    await createAuditLink(runner, LAST_OF_ALL_LINKS);
     await runner.query('CREATE CONSTRAINT TRIGGER link AFTER INSERT ON audit_entries DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION audit_link()');
   }
 
@@ -206,26 +176,7 @@ export class Audit1764000000023 implements MigrationInterface {
 
   /** The two things that happen to an entry, each by a function that refuses everything else. */
   private async letGo(runner: QueryRunner): Promise<void> {
-    await runner.query(`
-      CREATE FUNCTION remove_old_audit(of_tenant uuid, days integer, most integer) RETURNS integer LANGUAGE plpgsql ${AS_OWNER} AS $$
-      DECLARE
-        until bigint;
-        removed integer;
-      BEGIN
-        IF days < ${KEPT_AT_LEAST_DAYS} THEN
-          RAISE EXCEPTION 'the audit is kept for ${KEPT_AT_LEAST_DAYS} days at least';
-        END IF;
-        -- Only from the beginning of the chain, up to the first link that is too young or whose entry is not there: what was tampered with stays to be found.
-        SELECT COALESCE(min(sequence) FILTER (WHERE created_at IS NULL OR created_at >= now() - make_interval(days => days)) - 1, max(sequence)) INTO until
-          FROM (SELECT l.sequence, e.created_at FROM audit_links l LEFT JOIN audit_entries e ON e.tenant_id = l.tenant_id AND e.id = l.entry_id
-                 WHERE l.tenant_id = of_tenant ORDER BY l.sequence LIMIT most) AS oldest;
-        INSERT INTO audit_checkpoints (tenant_id, sequence, hash) SELECT tenant_id, sequence, hash FROM audit_links WHERE tenant_id = of_tenant AND sequence = until
-          ON CONFLICT (tenant_id) DO UPDATE SET sequence = EXCLUDED.sequence, hash = EXCLUDED.hash, created_at = EXCLUDED.created_at;
-        WITH gone AS (DELETE FROM audit_links WHERE tenant_id = of_tenant AND sequence <= until RETURNING entry_id)
-        DELETE FROM audit_entries e USING gone WHERE e.tenant_id = of_tenant AND e.id = gone.entry_id;
-        GET DIAGNOSTICS removed = ROW_COUNT;
-        RETURN removed;
-      END $$`);
+    await createRemoveOldAudit(runner);
     await runner.query(`
       CREATE FUNCTION erase_audit_details(of_tenant uuid, behind uuid, most integer) RETURNS uuid LANGUAGE plpgsql ${AS_OWNER} AS $$
       DECLARE
@@ -239,7 +190,7 @@ export class Audit1764000000023 implements MigrationInterface {
          WHERE tenant_id = of_tenant AND id > behind AND id <= last_id AND salt IS NOT NULL;
         RETURN last_id;
       END $$`);
-    for (const name of ['record_denials(jsonb)', 'remove_old_audit(uuid, integer, integer)', 'erase_audit_details(uuid, uuid, integer)']) {
+    for (const name of ['record_denials(jsonb)', 'erase_audit_details(uuid, uuid, integer)']) {
       await runner.query(`REVOKE ALL ON FUNCTION ${name} FROM PUBLIC`);
       await runner.query(`GRANT EXECUTE ON FUNCTION ${name} TO morag_system`);
     }

@@ -23,6 +23,7 @@ import { EmbeddingUsage1764000000022 } from './1764000000022-embedding-usage.js'
 import { Audit1764000000023 } from './1764000000023-audit.js';
 import { Webhooks1764000000024 } from './1764000000024-webhooks.js';
 import { Idempotency1764000000025 } from './1764000000025-idempotency.js';
+import { Partitions1764000000026 } from './1764000000026-partitions.js';
 
 /** In the order they run. Never edit one that was released: add another. */
 export const MIGRATIONS = [
@@ -51,4 +52,5 @@ export const MIGRATIONS = [
   Audit1764000000023,
   Webhooks1764000000024,
   Idempotency1764000000025,
+  Partitions1764000000026,
 ];

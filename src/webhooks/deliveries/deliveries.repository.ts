@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { SystemTx, TenantTx } from '../../persistence/transactions.js';
+import type { TenantTx } from '../../persistence/transactions.js';
 import { DELIVERY_CHANNEL } from './delivery-channel.js';
 import type { CallOutcome } from './webhook-calls.js';
 import { WebhookDeliveryEntity, type DeliveryStatus } from './webhook-delivery.entity.js';
@@ -15,7 +15,6 @@ export interface DeliveryFilter {
 /** As it was written down when it ended; one whose sender was killed left nothing. */
 export type AttemptRow = Omit<CallOutcome, 'retryAfter'> & { number: number };
 
-const KEPT_DAYS = 30;
 const IS_SWITCHED_ON = `EXISTS (SELECT FROM tenants t WHERE t.id = $1 AND (t.configuration ->> 'enableWebhooks')::boolean IS NOT FALSE)`;
 
 const valuesOf = (tx: TenantTx, { eventType, eventAt, documentId, data }: NewDelivery): unknown[] => [tx.tenantId, eventType, eventAt, documentId, JSON.stringify(data)];
@@ -70,14 +69,5 @@ export class DeliveriesRepository {
       [tx.tenantId, webhookId, id],
     );
     await tx.manager.query('SELECT pg_notify($1, $2)', [DELIVERY_CHANNEL, '']);
-  }
-
-  /** Answers how many were removed: fewer than `limit` were all there are. */
-  async removeOld(tx: SystemTx, limit: number): Promise<number> {
-    const [, removed] = await tx.manager.query<[unknown[], number]>(
-      `DELETE FROM webhook_deliveries WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM webhook_deliveries WHERE created_at < now() - make_interval(days => $1) LIMIT $2)`,
-      [KEPT_DAYS, limit],
-    );
-    return removed;
   }
 }
