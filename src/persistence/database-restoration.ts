@@ -97,7 +97,7 @@ export class DatabaseRestoration {
 
   /** So that no row has to be moved when it is there. */
   async openMonths(months: Readonly<Record<string, readonly string[]>>): Promise<void> {
-    const ask = async <Row>(sql: string, values?: unknown[]): Promise<Row[]> => (await this.client.query(sql, values)).rows as Row[];
+    const ask = async <Row extends Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]> => (await this.client.query(sql, values)).rows as Row[];
     for (const family of FAMILY_NAMES) for (const month of months[family] ?? []) await openMonth(ask, family, month);
   }
 

@@ -19,7 +19,7 @@ const AHEAD = 2;
 const LONGEST_STATEMENT = `SELECT set_config('statement_timeout', '10min', true)`;
 
 /** Asks PostgreSQL, each time in a transaction of its own. */
-type Ask = <Row>(sql: string, values?: unknown[]) => Promise<Row[]>;
+type Ask = <Row extends Record<string, unknown>>(sql: string, values?: unknown[]) => Promise<Row[]>;
 
 /** First days, the oldest first, from the names of the tables: `usage_hourly_2026_11` is a month of `usage_hourly`. */
 const MONTHS = `SELECT replace(right(relname, 7), '_', '-') || '-01' AS month FROM pg_class

@@ -13,9 +13,9 @@ const SYSTEM_TABLES = ['login_attempts', 'usage_flushes', 'reconciliations'];
 const TENANTLESS = ['migrations', ...SYSTEM_TABLES];
 
 /** What the application may read and not write: functions of the owner's do that, who is let in for it. */
-const READ_ONLY = ['audit_checkpoints', 'audit_entries', 'audit_links'];
-/** Functions that run as the owner, all of them the audit's; test/audit/chain.e2e-spec.ts tries what they refuse. */
-const AS_OWNER = ['audit_change', 'audit_link', 'erase_audit_details', 'record_denials', 'remove_old_audit'];
+const READ_ONLY = ['audit_checkpoints', 'audit_entries', 'audit_heads', 'audit_links'];
+/** Functions that run as the owner, of the audit and of the months; test/audit/chain.e2e-spec.ts tries what they refuse. */
+const AS_OWNER = ['audit_change', 'audit_link', 'drop_audit_month', 'drop_month', 'erase_audit_details', 'list_strays', 'open_month', 'record_denials'];
 
 /** Indexes that do not begin with the tenant, each with the reason why that betrays nothing. */
 const INDEXES_ACROSS_TENANTS: Record<string, string> = {
@@ -34,15 +34,12 @@ const INDEXES_ACROSS_TENANTS: Record<string, string> = {
   api_keys_hash: 'a key is looked up before its tenant is known; 190 random bits cannot be guessed',
   database_servers_to_check: 'servers whose health is due are asked for over all tenants, by the system alone; not unique, so it refuses nothing',
   usage_hourly_hour: 'hours that are long past are rolled up for all tenants, by the system alone',
-  usage_daily_day: 'and days that are longer past are pruned',
-  embedding_usage_hour: 'and so are hours in which something was embedded',
   quota_history_hours: 'for the same roll-up',
-  quota_history_days: 'and the same pruning',
+  quota_history_days: 'and days that are longer past are pruned',
   idempotency_keys_created: 'keys that are a day old are removed for all tenants, by the system alone; not unique, so it refuses nothing',
   events_dispatched: 'so are events that were dispatched long ago',
   documents_deleted: 'for the administrator: what waits to be removed, of all tenants; not unique, so it refuses nothing',
   job_events_ended: 'events that are old are removed for all tenants, by the system alone; not unique, so it refuses nothing',
-  webhook_deliveries_created: 'deliveries that are old are removed for all tenants at once, by the system alone; not unique, so it refuses nothing',
   jobs_by_end: 'for the administrator: jobs that are open or ended on the last day; not unique, so it refuses nothing',
 };
 
@@ -52,10 +49,12 @@ interface TenantTable {
   key: string;
   enabled: boolean;
   forced: boolean;
+  /** Whether its rows lie in partitions, which are in a schema of their own. */
+  divided: boolean;
 }
 
 const TENANT_TABLES = `
-  SELECT c.relname AS name, a.attname AS key, c.relrowsecurity AS enabled, c.relforcerowsecurity AS forced
+  SELECT c.relname AS name, a.attname AS key, c.relrowsecurity AS enabled, c.relforcerowsecurity AS forced, c.relkind = 'p' AS divided
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped
    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
      AND (a.attname = 'tenant_id' OR (c.relname = 'tenants' AND a.attname = 'id'))
@@ -143,6 +142,12 @@ describe('row level security', () => {
     return seen;
   }
 
+  async function inTurn<From, To>(all: readonly From[], work: (one: From) => Promise<To>): Promise<To[]> {
+    const done: To[] = [];
+    for (const one of all) done.push(await work(one));
+    return done;
+  }
+
   const everywhere = <T>(value: T): Record<string, T> => Object.fromEntries(tables.map(({ name }) => [name, value]));
 
   describe('as the catalogue has it', () => {
@@ -200,6 +205,23 @@ describe('row level security', () => {
       expect(defaults).toEqual([]);
     });
 
+    it('lets nobody past a table into its months', async () => {
+      const months = await server.database.query<{ name: string; parent: string; enabled: boolean; forced: boolean; acl: string | null; policies: string[] }>(
+        `SELECT c.relname AS name, p.relname AS parent, c.relrowsecurity AS enabled, c.relforcerowsecurity AS forced, c.relacl::text AS acl,
+                ARRAY(SELECT policyname || ' ' || roles::text FROM pg_policies WHERE schemaname = 'partitions' AND tablename = c.relname) AS policies
+           FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid LEFT JOIN pg_class p ON p.oid = i.inhparent AND p.relnamespace = 'public'::regnamespace
+          WHERE c.relnamespace = 'partitions'::regnamespace AND c.relkind NOT IN ('i', 't')`,
+      );
+      expect([...new Set(months.map(({ parent }) => parent))].toSorted()).toEqual(tables.filter(({ divided }) => divided).map(({ name }) => name));
+      expect(months.filter(({ enabled, forced, acl, policies }) => !enabled || !forced || acl !== null || policies.join() !== 'upkeep {morag_owner}')).toEqual([]);
+      const [{ usage }] = (await server.database.query<{ usage: string[] }>(`SELECT ARRAY(SELECT rolname::text FROM pg_roles WHERE NOT rolsuper AND rolname !~ '^pg_' AND has_schema_privilege(oid, 'partitions', 'USAGE')) AS usage`)) as [{ usage: string[] }];
+      expect(usage).toEqual(['morag_owner']);
+      for (const role of ['morag_app', 'morag_system']) {
+        const tried = await asTenant(mine.tenantId, async () => [...new Set(await inTurn(months, ({ name }) => refusal(`SELECT FROM partitions.${name}`)))], role);
+        expect([role, tried]).toEqual([role, ['42501']]);
+      }
+    });
+
     it('logs in as a role without any right of its own', async () => {
       const [role] = await server.database.query(
         `SELECT rolsuper, rolbypassrls, rolinherit, rolreplication FROM pg_roles WHERE rolname = 'morag'`,
@@ -215,7 +237,7 @@ describe('row level security', () => {
       expect(await server.database.query(`SELECT 1 FROM pg_auth_members WHERE member IN ('morag_app'::regrole, 'morag_system'::regrole)`)).toEqual([]);
     });
 
-    it('has no view, and no function but those of the audit, that would look past the policies', async () => {
+    it('has no view, and no function but those of the audit and of the months, that would look past the policies', async () => {
       expect(await server.database.query(`SELECT relname FROM pg_class WHERE relnamespace IN ('public'::regnamespace, 'pgboss'::regnamespace) AND relkind IN ('v', 'm')`)).toEqual([]);
       expect(await server.database.query(`SELECT proname FROM pg_proc WHERE pronamespace IN ('public'::regnamespace, 'pgboss'::regnamespace) AND prosecdef ORDER BY 1`)).toEqual(AS_OWNER.map((proname) => ({ proname })));
       const open = await server.database.query(`SELECT proname FROM pg_proc WHERE prosecdef AND prorettype <> 'trigger'::regtype AND has_function_privilege('morag_app', oid, 'EXECUTE')`);
@@ -227,7 +249,7 @@ describe('row level security', () => {
         SELECT k.conrelid::regclass::text AS table, k.confrelid::regclass::text AS target,
                ARRAY(SELECT attname::text FROM unnest(k.conkey) WITH ORDINALITY u(n, o) JOIN pg_attribute ON attrelid = k.conrelid AND attnum = n ORDER BY o) AS columns,
                ARRAY(SELECT attname::text FROM unnest(k.confkey) WITH ORDINALITY u(n, o) JOIN pg_attribute ON attrelid = k.confrelid AND attnum = n ORDER BY o) AS targets
-          FROM pg_constraint k WHERE k.contype = 'f' AND k.connamespace = 'public'::regnamespace`);
+          FROM pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0 AND k.connamespace = 'public'::regnamespace`);
       expect(keys.length).toBeGreaterThan(8);
       for (const key of keys) expect(key).toMatchObject({ columns: expect.arrayContaining(['tenant_id']), targets: expect.arrayContaining([key.target === 'tenants' ? 'id' : 'tenant_id']) });
       expect(keys.filter(({ columns, target, targets }) => targets[columns.indexOf('tenant_id')] !== (target === 'tenants' ? 'id' : 'tenant_id'))).toEqual([]);
@@ -301,7 +323,7 @@ describe('row level security', () => {
         SELECT k.conrelid::regclass::text AS table, k.confrelid::regclass::text AS target,
                ARRAY(SELECT attname::text FROM unnest(k.conkey) WITH ORDINALITY u(n, o) JOIN pg_attribute ON attrelid = k.conrelid AND attnum = n WHERE attname <> 'tenant_id' ORDER BY o) AS columns,
                ARRAY(SELECT attname::text FROM unnest(k.confkey) WITH ORDINALITY u(n, o) JOIN pg_attribute ON attrelid = k.confrelid AND attnum = n WHERE attname <> 'tenant_id' ORDER BY o) AS targets
-          FROM pg_constraint k WHERE k.contype = 'f' AND k.connamespace = 'public'::regnamespace AND cardinality(k.conkey) > 1`);
+          FROM pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0 AND k.connamespace = 'public'::regnamespace AND cardinality(k.conkey) > 1`);
       expect(references.length).toBeGreaterThan(5);
       for (const { table, target, columns, targets } of references) {
         const [parent] = await server.database.query<Record<string, unknown>>(`SELECT ${targets.join()} FROM ${target} WHERE tenant_id = $1`, [theirs.tenantId]);
@@ -363,7 +385,7 @@ describe('row level security', () => {
     });
 
     it('holds for COPY, in both directions', async () => {
-      const copied = await asTenant(mine.tenantId, () => eachTable(({ name }) => refusal(`COPY ${name} TO STDOUT`)));
+      const copied = await asTenant(mine.tenantId, () => eachTable(({ name, divided }) => refusal(`COPY ${divided ? `(SELECT * FROM ${name})` : name} TO STDOUT`)));
       const visible = await asTenant(mine.tenantId, () => eachTable(({ name }) => refusal(`SELECT FROM ${name}`)));
       expect(copied).toEqual(visible);
       const attempts = await asTenant(mine.tenantId, async () => [
@@ -403,8 +425,8 @@ describe('row level security', () => {
       try {
         await other.query(`SELECT 'a statement of somebody else'`);
         await asTenant(mine.tenantId, async () => {
-          const statistics = await login.query('SELECT tablename, attname FROM pg_stats WHERE schemaname = ANY ($1)', [['public', 'pgboss']]);
-          expect(statistics.rows.filter(({ tablename }) => tables.some(({ name }) => name === tablename))).toEqual([]);
+          const statistics = await login.query('SELECT tablename, attname FROM pg_stats WHERE schemaname = ANY ($1)', [['public', 'pgboss', 'partitions']]);
+          expect(statistics.rows.filter(({ tablename }) => tables.some(({ name }) => tablename.startsWith(name)))).toEqual([]);
           const activity = await login.query<{ query: string }>('SELECT query FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
           expect(activity.rows.map(({ query }) => query).filter((query) => query !== '<insufficient privilege>')).toEqual([]);
         });
@@ -483,12 +505,14 @@ describe('migrations', () => {
              (SELECT jsonb_agg(pg_get_constraintdef(k.oid) ORDER BY k.conname) FROM pg_constraint k WHERE k.conrelid = c.oid) AS constraints,
              (SELECT jsonb_agg(pg_get_indexdef(i.indexrelid) ORDER BY i.indexrelid::regclass::text) FROM pg_index i WHERE i.indrelid = c.oid) AS indexes,
              (SELECT jsonb_agg(jsonb_build_array(p.policyname, p.roles, p.qual, p.with_check) ORDER BY p.policyname) FROM pg_policies p WHERE p.tablename = c.relname) AS policies
-        FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S') AND c.relname <> 'migrations' ORDER BY 1`);
+        FROM pg_class c WHERE c.relnamespace IN ('public'::regnamespace, 'partitions'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'S') AND c.relname <> 'migrations' ORDER BY 1`);
   }
 
   it('go down to nothing and up again to the same schema', async () => {
     const before = await schema();
     expect(before.length).toBeGreaterThan(8);
+    // Which a clone does not inherit, and every start grants.
+    await database.query(`GRANT CREATE ON DATABASE ${database.name} TO morag_owner`);
     const dataSource = new DataSource(migrationOptions(database.url));
     await dataSource.initialize();
     try {
@@ -496,6 +520,7 @@ describe('migrations', () => {
       const left = await database.query<{ relname: string }>(`SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE 'migrations%' AND relname NOT LIKE 'PK%'`);
       expect(left).toEqual([]);
       expect(await database.query(`SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace`)).toEqual([]);
+      expect(await database.query(`SELECT FROM pg_namespace WHERE nspname = 'partitions'`)).toEqual([]);
       expect(await database.query(`SELECT 1 FROM migrations`)).toEqual([]);
       await dataSource.runMigrations();
     } finally {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { AuditUpkeep } from '../../src/audit/audit-upkeep.service.js';
 import { AuditVerification, type ChainHead, type ChainReport } from '../../src/audit/audit-verification.js';
+import { Months } from '../../src/persistence/months.js';
 import { createTenant, type Tenant } from '../support/factories.js';
 import type { ServerProcess } from '../support/server-process.js';
 import { TestApp } from '../support/test-app.js';
@@ -46,7 +47,7 @@ describe('the chain of the audit', () => {
 
   /** What verification says after somebody who may do anything did this to the tables, with all triggers off; it is taken back. */
   async function after(tamper: () => Promise<unknown>, anchor?: ChainHead): Promise<ChainReport> {
-    const tables = ['audit_entries', 'audit_links', 'audit_checkpoints'];
+    const tables = ['audit_entries', 'audit_links', 'audit_heads', 'audit_checkpoints'];
     for (const table of tables) await superuser.query(`CREATE TEMPORARY TABLE saved_${table} AS SELECT * FROM ${table}`);
     await superuser.query(`SET session_replication_role = replica`);
     try {
@@ -71,7 +72,7 @@ describe('the chain of the audit', () => {
   async function linkAnew(tenantId: string, change: string): Promise<void> {
     const columns = await columnsOf('audit_entries');
     await superuser.query(`CREATE TEMPORARY TABLE anew AS SELECT e.*, l.sequence AS place FROM audit_entries e JOIN audit_links l ON l.tenant_id = e.tenant_id AND l.entry_id = e.id WHERE e.tenant_id = '${tenantId}'`);
-    for (const table of ['audit_links', 'audit_entries']) await superuser.query(`DELETE FROM ${table} WHERE tenant_id = $1`, [tenantId]);
+    for (const table of ['audit_heads', 'audit_links', 'audit_entries']) await superuser.query(`DELETE FROM ${table} WHERE tenant_id = $1`, [tenantId]);
     await superuser.query(`UPDATE anew SET ${change}`);
     await superuser.query('SET session_replication_role = DEFAULT');
     await superuser.query(`INSERT INTO audit_entries (${columns}) SELECT ${columns} FROM anew ORDER BY place`);
@@ -185,25 +186,57 @@ describe('the chain of the audit', () => {
 
   describe('when entries are older than they are kept', () => {
     const upkeep = (): Promise<void> => server.app.get(AuditUpkeep, { strict: false }).removeOld(new AbortController().signal);
+    const monthsOf = async (table: string): Promise<string[]> => (await server.database.query<{ name: string }>(`SELECT relname AS name FROM pg_class WHERE relname ~ '^${table}_\\d{4}_\\d\\d$' ORDER BY 1`)).map(({ name }) => name.slice(-7));
 
     it('begins behind a checkpoint, goes on, and can still be verified', async () => {
       const old = await createTenant(server.anonymous);
-      for (let n = 1; n <= 3; n++) await rename(n, old);
-      // As if all but the last had been written long ago.
-      await linkAnew(old.tenantId, `created_at = created_at - CASE WHEN place < (SELECT max(place) FROM anew) THEN interval '401 days' ELSE interval '0' END`);
+      for (let n = 1; n <= 4; n++) await rename(n, old);
+      // As if all but the last had been written before the middle of an old month, or at the very beginning of the next, and one of these committed among the former.
+      const edge = `date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '15 months'`;
+      const written = `CASE place WHEN 2 THEN ${edge} + interval '1 second' WHEN (SELECT max(place) FROM anew) THEN created_at ELSE ${edge} - interval '1 minute' END`;
+      await linkAnew(old.tenantId, `created_at = ${written}, id = (lpad(to_hex((extract(epoch FROM ${written}) * 1000)::bigint), 12, '0') || right(replace(id::text, '-', ''), 20))::uuid`);
+      const present = await monthsOf('audit_links');
+      await server.app.get(Months, { strict: false }).open();
+      expect(await monthsOf('audit_links')).toHaveLength(present.length + 2);
+      expect(await server.database.query('SELECT FROM partitions.audit_entries_default UNION ALL SELECT FROM partitions.audit_links_default')).toEqual([]);
       const before = await verify(old.tenantId);
-      expect(before.problem).toBeNull();
+      expect(before).toMatchObject({ problem: null, entries: before.head!.sequence });
       await upkeep();
       const after = await verify(old.tenantId, before.head!);
       expect(after).toEqual({ ...before, entries: 1 });
-      await rename(4, old);
+      for (const table of ['audit_links', 'audit_entries']) expect(await monthsOf(table)).toEqual(present);
+      await rename(5, old);
       expect(await verify(old.tenantId, before.head!)).toMatchObject({ entries: 2, problem: null, head: { sequence: before.head!.sequence + 1 } });
       // And nothing that is younger, of anybody.
       expect(await verify()).toMatchObject({ problem: null, entries: (await verify()).head!.sequence });
     });
 
+    it('keeps a month of which a link or an entry is missing, and all that came later, to be found', async () => {
+      const old = await createTenant(server.anonymous);
+      for (let n = 1; n <= 3; n++) await rename(n, old);
+      const written = `created_at - interval '500 days'`;
+      await linkAnew(old.tenantId, `created_at = ${written}, id = (lpad(to_hex((extract(epoch FROM ${written}) * 1000)::bigint), 12, '0') || right(replace(id::text, '-', ''), 20))::uuid`);
+      await server.app.get(Months, { strict: false }).open();
+      const present = await monthsOf('audit_links');
+      await after(async () => {
+        await superuser.query('WITH gone AS (DELETE FROM audit_links WHERE tenant_id = $1 AND sequence = 2 RETURNING entry_id) DELETE FROM audit_entries WHERE id IN (SELECT entry_id FROM gone)', [old.tenantId]);
+        await upkeep();
+      });
+      expect(await monthsOf('audit_links')).toEqual(present);
+      await after(async () => {
+        await superuser.query('DELETE FROM audit_entries WHERE tenant_id = $1 AND id = (SELECT entry_id FROM audit_links WHERE tenant_id = $1 AND sequence = 2)', [old.tenantId]);
+        await upkeep();
+      });
+      expect(await monthsOf('audit_links')).toEqual(present);
+      await upkeep();
+      expect(await verify(old.tenantId)).toMatchObject({ problem: null, entries: 0 });
+      expect((await monthsOf('audit_links')).length).toBeLessThan(present.length);
+    });
+
     it('refuses to remove what is younger than thirty days, whoever asks', async () => {
-      await expect(superuser.query('SELECT remove_old_audit($1, 29, 100)', [tenant.tenantId])).rejects.toThrow('kept for 30 days');
+      await expect(superuser.query(`SELECT drop_audit_month('2020-01-01', 29)`)).rejects.toThrow('kept for 30 days');
+      await expect(superuser.query(`SELECT drop_audit_month(date_trunc('month', now() - interval '31 days')::date, 30)`)).rejects.toThrow('younger than 30 days');
+      await expect(superuser.query(`SELECT drop_month('{audit_links}', '2020-01-01', false)`)).rejects.toThrow('by drop_audit_month');
     });
 
     it('erases details of a tenant that is being purged only', async () => {
@@ -219,7 +252,7 @@ describe('the chain of the audit', () => {
       await login.connect();
       try {
         const outcomes: string[] = [];
-        const statements = ['audit_entries', 'audit_links', 'audit_checkpoints'].flatMap((table) => [
+        const statements = ['audit_entries', 'audit_links', 'audit_heads', 'audit_checkpoints'].flatMap((table) => [
           `UPDATE ${table} SET tenant_id = tenant_id`, `DELETE FROM ${table}`, `TRUNCATE ${table}`, `ALTER TABLE ${table} DISABLE TRIGGER ALL`,
         ]);
         statements.push(
@@ -229,7 +262,7 @@ describe('the chain of the audit', () => {
           'SET session_replication_role = replica',
           'ALTER TABLE users DISABLE TRIGGER ALL',
         );
-        if (role !== 'morag_system') statements.push(`SELECT remove_old_audit('${tenant.tenantId}', 30, 1)`, `SELECT record_denials('[]')`, `SELECT erase_audit_details('${tenant.tenantId}', '${NOBODY}', 1)`);
+        if (role !== 'morag_system') statements.push(`SELECT drop_audit_month('2020-01-01', 400)`, `SELECT drop_month('{usage_daily}', '2020-01-01', false)`, `SELECT open_month('{usage_daily}', '2020-01-01')`, `SELECT list_strays('usage_daily')`, `SELECT record_denials('[]')`, `SELECT erase_audit_details('${tenant.tenantId}', '${NOBODY}', 1)`);
         for (const sql of statements) {
           await login.query('BEGIN');
           if (role) await login.query(`SELECT set_config('role', $1, true), set_config('app.tenant_id', $2, true)`, [role, tenant.tenantId]);
