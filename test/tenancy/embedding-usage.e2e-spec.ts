@@ -1,4 +1,5 @@
 import type { TenantUsageDto } from '../../src/tenancy/dto/tenant-usage.dto.js';
+import { Months } from '../../src/persistence/months.js';
 import { UsageRollUp } from '../../src/tenancy/usage-roll-up.js';
 import { UsageService } from '../../src/tenancy/usage.service.js';
 import { EmbeddingServer } from '../support/embedding-server.js';
@@ -77,11 +78,12 @@ describe('the usage of embeddings', () => {
     expect(body).not.toContain(other.tenantId);
   });
 
-  it('is kept for 400 days', async () => {
+  it('is kept for 400 days and until the last day of its month is as old', async () => {
     const old = await createTenant(server.anonymous);
     const insert = (days: number): Promise<unknown> =>
       server.database.query(`INSERT INTO embedding_usage VALUES ($1, date_trunc('day', now(), 'UTC') - make_interval(days => $2), 2, 30)`, [old.tenantId, days]);
-    for (const days of [399, 400, 401, 500]) await insert(days);
+    for (const days of [399, 400, 432, 500]) await insert(days);
+    await server.app.get(Months, { strict: false }).open();
     await server.app.get(UsageRollUp, { strict: false }).run(new AbortController().signal);
     const [kept] = await server.database.query('SELECT count(*)::int AS n FROM embedding_usage WHERE tenant_id = $1', [old.tenantId]);
     expect(kept).toEqual({ n: 2 });

@@ -9,6 +9,7 @@ import { UsageService } from '../../src/tenancy/usage.service.js';
 import type { ApiClient } from '../support/api-client.js';
 import { administrator, changeStanding, createKey, createTenant, signIn, PASSWORD, type Tenant } from '../support/factories.js';
 import { setLimits } from '../support/quotas.js';
+import { withoutSmallMonths } from '../support/months.js';
 import { TestApp } from '../support/test-app.js';
 
 const DAY_MS = 86_400_000;
@@ -224,8 +225,8 @@ describe('the usage of a tenant', () => {
       await login.query(`SELECT set_config('role', 'morag_app', true), set_config('app.tenant_id', $1, true)`, [tenant.tenantId]);
       const plans: string[] = [];
       for (const [sql, values] of asked) plans.push((await login.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${sql}`, values)).rows.map((row) => row['QUERY PLAN']).join('\n'));
-      for (const plan of plans) expect(plan).not.toContain('Seq Scan');
-      for (const plan of plans.slice(0, 2)) for (const index of ['usage_hourly_pkey', 'usage_daily_pkey']) expect(plan).toContain(index);
+      for (const plan of plans) expect(await withoutSmallMonths(server.database, plan)).not.toContain('Seq Scan');
+      for (const plan of plans.slice(0, 2)) for (const index of [/usage_hourly_\w+_pkey/, /usage_daily_\w+_pkey/]) expect(plan).toMatch(index);
       for (const index of ['quota_history_pkey', 'tenant_quotas_pkey', 'tenants_pkey']) expect(plans[2]).toContain(index);
       expect(plans[2]).toMatch(/Index Cond: .*tenant_id.*resource.*hour/);
     } finally {

@@ -1,11 +1,13 @@
 import pg from 'pg';
 import type { ApiKeyUsageStatsDto } from '../../src/api-keys/dto/api-key-usage.dto.js';
+import { Months } from '../../src/persistence/months.js';
 import type { TenantTx } from '../../src/persistence/transactions.js';
 import { UsageReportsRepository } from '../../src/tenancy/usage-reports.repository.js';
 import { UsageRollUp } from '../../src/tenancy/usage-roll-up.js';
 import { UsageService } from '../../src/tenancy/usage.service.js';
 import type { Answer } from '../support/api-client.js';
 import { administrator, createKey, createTenant, eventually, type Tenant } from '../support/factories.js';
+import { withoutSmallMonths } from '../support/months.js';
 import { setLimits } from '../support/quotas.js';
 import { TestApp } from '../support/test-app.js';
 
@@ -139,22 +141,25 @@ describe('the report on a key', () => {
       expect(twice.p95_response_time_ms).toBeCloseTo(once.p95_response_time_ms!, 1);
     });
 
-    it('forgets days that are over 400 days old, and processes that wrote nothing for a week', async () => {
+    it('forgets months of which every day is over 400 days old, and processes that wrote nothing for a week', async () => {
       await insertHours(405, 398);
       await server.database.query(`INSERT INTO usage_flushes SELECT gen_random_uuid(), 1, now() - make_interval(days => days) FROM unnest(ARRAY[6, 8]) AS days`);
+      // And nothing is lost where a month could not be made in time.
+      await server.database.query(`INSERT INTO usage_daily SELECT $1, (now() AT TIME ZONE 'UTC')::date - days, $2, 'GET /', 2, 1, 1, 1, 1, '{1}' FROM unnest(ARRAY[400, 431 + 1]) AS days`, [tenant.tenantId, key.id]);
+      await server.app.get(Months, { strict: false }).open();
       await flush();
       await rollUp();
       const [row] = await server.database.query(
-        `SELECT (SELECT current_date - min(day) FROM usage_daily) AS oldest, (SELECT count(*)::int FROM usage_flushes WHERE written_at < now() - interval '7 days') AS gone,
+        `SELECT (SELECT (now() AT TIME ZONE 'UTC')::date - min(day) BETWEEN 400 AND 431 FROM usage_daily) AS "isKeptAtLeast", (SELECT count(*)::int FROM usage_flushes WHERE written_at < now() - interval '7 days') AS gone,
                 (SELECT count(*)::int FROM usage_flushes WHERE written_at < now() - interval '5 days') AS kept`,
       );
-      expect(row).toEqual({ oldest: 400, gone: 0, kept: 1 });
+      expect(row).toEqual({ isKeptAtLeast: true, gone: 0, kept: 1 });
     });
   });
 
   it('is read by the primary keys, under row level security', async () => {
     await server.database.query(
-      `WITH others AS (INSERT INTO tenants (id) SELECT gen_random_uuid() FROM generate_series(1, 20) RETURNING id),
+      `WITH others AS (INSERT INTO tenants (id) SELECT gen_random_uuid() FROM generate_series(1, 100) RETURNING id),
             days AS (INSERT INTO usage_daily SELECT id, current_date - at, id, 'GET /', 2, 1, 1, 1, 1, '{1}' FROM others, generate_series(36, 236) AS at)
        INSERT INTO usage_hourly SELECT id, date_trunc('hour', now()) - make_interval(hours => at), id, 'GET /', 2, 1, 1, 1, 1, '{1}' FROM others, generate_series(1, 500) AS at`,
     );
@@ -176,10 +181,10 @@ describe('the report on a key', () => {
       await login.query(`SELECT set_config('role', 'morag_app', true), set_config('app.tenant_id', $1, true)`, [tenant.tenantId]);
       for (const [sql, values] of asked) {
         const { rows } = await login.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${sql}`, values);
-        const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+        const plan = await withoutSmallMonths(server.database, rows.map((row) => row['QUERY PLAN']).join('\n'));
         expect(plan).not.toContain('Seq Scan');
-        expect(plan).toContain('usage_hourly_pkey');
-        if (sql.includes('usage_daily')) expect(plan).toContain('usage_daily_pkey');
+        expect(plan).toMatch(/usage_hourly_\w+_pkey/);
+        if (sql.includes('usage_daily')) expect(plan).toMatch(/usage_daily_\w+_pkey/);
         expect(plan).toMatch(/Index Cond: .*tenant_id/);
       }
     } finally {

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { Months } from '../../src/persistence/months.js';
 import { DeliveryRetention } from '../../src/webhooks/deliveries/delivery-retention.js';
 import { administrator, createKey, createTenant, eventually, ingestText, waitForTask, type Tenant } from '../support/factories.js';
+import { idMadeAt } from '../support/months.js';
 import { TestApp } from '../support/test-app.js';
 import { answering, Endpoint, hanging, register, verify } from '../support/webhook-receiver.js';
 import { WebServer } from '../support/web-server.js';
@@ -358,22 +360,27 @@ describe('deliveries', () => {
     expect(endpoint.received.map(({ message }) => message.data['at'])).toEqual([1, 1]);
   });
 
-  it('end with their webhook, and are forgotten after 30 days', async () => {
+  it('end with their webhook, and are forgotten with their attempts 30 days after the end of their month', async () => {
     const { id, path } = await register(tenant.client, endpoint);
     endpoint.answer = answering(500);
     await publish('quota.warning', { resource: 'documents' });
     await afterAttempt(path, 1);
-    await server.database.query(`UPDATE webhook_deliveries SET created_at = now() - interval '29 days' WHERE webhook_id = $1`, [id]);
-    const retention = server.app.get(DeliveryRetention, { strict: false });
-    await retention.run(new AbortController().signal);
-    expect(await list(path)).toHaveLength(1);
-    await server.database.query(`UPDATE webhook_deliveries SET created_at = now() - interval '31 days' WHERE webhook_id = $1`, [id]);
-    await retention.run(new AbortController().signal);
-    expect(await list(path)).toEqual([]);
-    await publish('quota.warning', { resource: 'documents' });
-    await eventually(() => list(path), ({ length }) => length === 1);
+    // In a month that ended less than 30 days ago, and in the one before.
+    const times = [`now() - interval '30 days'`, `date_trunc('month', (now() - interval '30 days') AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '1 second'`];
+    for (const time of times) {
+      await server.database.query(
+        `WITH delivery AS (INSERT INTO webhook_deliveries (tenant_id, id, webhook_id, lane, event_type, event_at, data, status, created_at)
+                           SELECT tenant_id, ${idMadeAt(time)}, id, id::text, 'quota.warning', ${time}, '{}', 'delivered', ${time} FROM webhooks WHERE id = $1 RETURNING tenant_id, id)
+         INSERT INTO webhook_attempts SELECT tenant_id, id, 1, ${time}, 1, 200 FROM delivery`,
+        [id],
+      );
+    }
+    await server.app.get(Months, { strict: false }).open();
+    expect(await Promise.all((await list(path)).map(async (delivery) => (await details(path, delivery.id)).attempts.length))).toEqual([1, 1, 1]);
+    await server.app.get(DeliveryRetention, { strict: false }).run(new AbortController().signal);
+    expect(await Promise.all((await list(path)).map(async (delivery) => (await details(path, delivery.id)).attempts.length))).toEqual([1, 1]);
     await tenant.client.delete(path);
-    expect(await server.database.query('SELECT FROM webhook_deliveries WHERE webhook_id = $1', [id])).toEqual([]);
+    for (const table of ['webhook_deliveries', 'webhook_attempts']) expect(await server.database.query(`SELECT FROM ${table} WHERE tenant_id = $1`, [tenant.tenantId])).toEqual([]);
   });
 
   it('are gone with their tenant, and nothing is sent any more', async () => {
