@@ -449,7 +449,7 @@ describe('a purge whose worker is killed', () => {
     }
     await startWorker();
     await eventually(() => admin.get(`/admin/tenants/${tenantId}`), ({ status }) => status === 404, 60_000);
-    const tables = await server.database.query<{ name: string }>(`SELECT attrelid::regclass::text AS name FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE attname = 'tenant_id' AND relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname NOT LIKE 'audit\\_%'`);
+    const tables = await server.database.query<{ name: string }>(`SELECT attrelid::regclass::text AS name FROM pg_attribute JOIN pg_class c ON c.oid = attrelid WHERE attname = 'tenant_id' AND relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace AND relname NOT LIKE 'audit\\_%'`);
     for (const { name } of tables) expect([name, await server.database.query(`SELECT FROM ${name} WHERE tenant_id = $1`, [tenantId])]).toEqual([name, []]);
     expect(await server.database.query(`SELECT FROM pgboss.job WHERE data ->> 'tenantId' = $1`, [tenantId])).toEqual([]);
     expect((await readdir(path.join(server.dataDir, 'vectors'))).filter((name) => name.startsWith(`user_${userId}_`))).toEqual([]);

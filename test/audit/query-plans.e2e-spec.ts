@@ -1,16 +1,18 @@
 import pg from 'pg';
 import { administrator, createTenant, type Tenant } from '../support/factories.js';
+import { openPastMonths } from '../support/months.js';
 import { explain } from '../support/query-plan.js';
 import { StatementRecorder, type Recorded } from '../support/statement-recorder.js';
 import { TestApp } from '../support/test-app.js';
 
 const ENTRIES = 40_000;
-/** A page of 50, the row that tells whether another follows, and a few that are passed over. */
+const MONTHS = 14;
+/** A page of 50, the row that tells whether another follows, one of each month that is looked into, and a few that are passed over. */
 const A_PAGE = 100;
 const ADDRESS = '192.0.2.1';
 const id = (n: number): string => `019a0000-${n.toString(16).padStart(4, '0')}-7000-8000-000000000000`;
 
-describe('every list of the audit, at many entries of many tenants,', () => {
+describe('every list of the audit, at many entries of many tenants over many months,', () => {
   let server: TestApp;
   let recorder: StatementRecorder;
   let login: pg.Client;
@@ -21,12 +23,13 @@ describe('every list of the audit, at many entries of many tenants,', () => {
     tenants = { 'the largest': await createTenant(server.anonymous), 'a small one': await createTenant(server.anonymous) };
     const superuser = new pg.Client({ connectionString: server.database.superuserUrl });
     await superuser.connect();
+    await openPastMonths(server.database, 'audit_entries', MONTHS);
     // Without their links, which no list reads. The largest has a third, the small one a hundredth; one action, one result and each id are rare, and then old.
     await superuser.query('SET session_replication_role = replica');
     await superuser.query(
       `INSERT INTO audit_entries (tenant_id, id, actor_type, actor_id, api_key_id, action, target_type, target_id, result, request_id, ip)
        SELECT CASE WHEN n % 3 = 0 THEN $1::uuid WHEN n % 100 = 1 THEN $2::uuid ELSE ('019b' || lpad(to_hex(n % 300), 8, '0') || '70008000000000000000')::uuid END,
-              ('019a' || lpad(to_hex(n), 8, '0') || '70008000000000000000')::uuid, 'user', CASE WHEN n < 300 THEN $3::uuid ELSE $4::uuid END, CASE WHEN n < 300 THEN $3::uuid WHEN n % 2 = 0 THEN $4::uuid END,
+              (lpad(to_hex((extract(epoch FROM now() - (1 - n / $6::float8) * interval '${MONTHS} months') * 1000)::bigint), 12, '0') || '7000' || lpad(to_hex(n), 16, '0'))::uuid, 'user', CASE WHEN n < 300 THEN $3::uuid ELSE $4::uuid END, CASE WHEN n < 300 THEN $3::uuid WHEN n % 2 = 0 THEN $4::uuid END,
               CASE WHEN n < 300 THEN 'api_key.created' ELSE 'document.created' END, CASE WHEN n < 300 THEN 'api_key' ELSE 'document' END, CASE WHEN n < 300 THEN $3::uuid ELSE gen_random_uuid() END,
               CASE WHEN n < 300 THEN 'denied' ELSE 'success' END, CASE WHEN n < 6 THEN $3::uuid::text ELSE gen_random_uuid()::text END, CASE WHEN n < 300 THEN $5 ELSE '198.51.100.7' END
          FROM generate_series(1, $6::int) n`,

@@ -1,3 +1,4 @@
+import { openMonth, type Family } from '../../src/persistence/months.js';
 import type { TestDatabase } from './test-database.js';
 
 /** A UUIDv7 that was made at a time, which is SQL. */
@@ -14,4 +15,10 @@ export async function monthsOf(database: TestDatabase, table: string): Promise<s
 export async function withoutSmallMonths(database: TestDatabase, plan: string): Promise<string> {
   const rows = await database.query<{ name: string }>(`SELECT relname AS name FROM pg_class WHERE relnamespace = 'partitions'::regnamespace AND relkind = 'r' AND pg_relation_size(oid) < 16 * 8192`);
   return plan.split('\n').filter((line) => !rows.some(({ name }) => line.includes(` on ${name} `))).join('\n');
+}
+
+/** So many before the present one, as an installation has them that is as old. */
+export async function openPastMonths(database: TestDatabase, family: Family, count: number): Promise<void> {
+  const rows = await database.query<{ month: string }>(`SELECT (date_trunc('month', now() AT TIME ZONE 'UTC') - make_interval(months => ago))::date::text AS month FROM generate_series(1, $1::int) ago`, [count]);
+  for (const { month } of rows) await openMonth((sql, values) => database.query(sql, values), family, month);
 }
