@@ -7,11 +7,15 @@ import { setUpQueue } from '../../src/jobs/queue.setup.js';
 import { setUpDatabase } from '../../src/persistence/database-setup.js';
 import { MIGRATIONS } from '../../src/persistence/migrations/index.js';
 import { eventually, PASSWORD, signIn } from '../support/factories.js';
+import { idMadeAt } from '../support/months.js';
 import { OLD_INSTALLATIONS, OLD_PEOPLE, OldInstallation, type OldName } from '../support/old-installation.js';
 import { reconcile } from '../support/reconciliation.js';
 import { Sandbox } from '../support/sandbox.js';
 import { TestApp } from '../support/test-app.js';
 
+/** Migration 26 divides these. */
+const DIVIDED = ['usage_hourly', 'usage_daily', 'embedding_usage', 'audit_entries', 'audit_links', 'webhook_deliveries', 'webhook_attempts'];
+const BEFORE_MONTHS = 25;
 const OPTIONS = { production: true, warn: console.warn };
 /** To which of them two processes come at once; the others are upgraded without one, twice at once. */
 const BY_PROCESSES: OldName = 'migration-12';
@@ -105,6 +109,44 @@ describe('an upgrade', () => {
     await setUpDatabase(old.database.url, OPTIONS);
     expect(await old.database.query(`SELECT count(*)::int AS n FROM migrations`)).toEqual([{ n: MIGRATIONS.length }]);
     expect(await old.lost()).toEqual([]);
+  });
+
+  it('puts what grows into its months, row for row, and takes it out of them again', async () => {
+    await old.migrate((source) => source.runMigrations(), BEFORE_MONTHS);
+    const [{ id }] = (await old.database.query<{ id: string }>('SELECT id FROM tenants ORDER BY id LIMIT 1')) as [{ id: string }];
+    await old.database.query(`INSERT INTO webhooks (tenant_id, id, url, events, secret) VALUES ($1, $1, 'http://127.0.0.1:9/', '{*}', '')`, [id]);
+    for (const time of ['now()', `(now() - interval '70 days')`, `(now() - interval '300 days')`]) {
+      await old.database.query(`INSERT INTO audit_entries (tenant_id, id, created_at, actor_type, action, target_type) SELECT $1, ${idMadeAt(time)}, ${time}, 'system', 'tenant.tried', 'tenant' FROM generate_series(1, 3)`, [id]);
+      await old.database.query(`INSERT INTO embedding_usage VALUES ($1, date_trunc('hour', ${time}), 1, 1)`, [id]);
+      await old.database.query(
+        `WITH delivery AS (INSERT INTO webhook_deliveries (tenant_id, id, webhook_id, lane, event_type, event_at, data) SELECT $1::uuid, ${idMadeAt(time)}, $1::uuid, '', 'quota.warning', now(), '{}' RETURNING tenant_id, id)
+         INSERT INTO webhook_attempts SELECT tenant_id, id, 1, now(), 1, 200 FROM delivery`,
+        [id],
+      );
+    }
+    const rows = async (): Promise<unknown> => {
+      const seen: Record<string, unknown> = {};
+      for (const table of DIVIDED) seen[table] = await old.database.query(`SELECT to_jsonb(t) AS row FROM ${table} t ORDER BY to_jsonb(t)`);
+      return [seen, await old.database.query('SELECT last_value, is_called FROM webhook_deliveries_sequence_seq')];
+    };
+    const places = (): Promise<{ place: string }[]> => old.database.query(DIVIDED.map((table) => `SELECT DISTINCT tableoid::regclass::text AS place FROM ${table}`).join(' UNION ') + ' ORDER BY 1');
+    const before = await rows();
+    await setUpDatabase(old.database.url, OPTIONS);
+    expect(await rows()).toEqual(before);
+    const divided = await places();
+    expect(divided.length).toBeGreaterThan(4 * 3);
+    for (const { place } of divided) expect(place).toMatch(/^partitions\.\w+_\d{4}_\d\d$/);
+    // What is written from here on goes on with what is there: the chain, the order of deliveries.
+    await old.database.query(`INSERT INTO audit_entries (tenant_id, actor_type, action, target_type) VALUES ($1, 'system', 'tenant.tried', 'tenant')`, [id]);
+    expect(await old.database.query('SELECT count(*)::int AS links, max(sequence)::int AS last, (SELECT sequence::int FROM audit_heads WHERE tenant_id = $1) AS head FROM audit_links WHERE tenant_id = $1', [id])).toEqual([{ links: 11, last: 11, head: 11 }]);
+    const upgraded = await rows();
+    await old.migrate(async (source) => {
+      for (let undone = BEFORE_MONTHS; undone < MIGRATIONS.length; undone++) await source.undoLastMigration();
+    });
+    expect(await rows()).toEqual(upgraded);
+    expect(await places()).toEqual(DIVIDED.filter((table) => table !== 'usage_daily').toSorted().map((place) => ({ place })));
+    await old.database.query(`INSERT INTO audit_entries (tenant_id, actor_type, action, target_type) VALUES ($1, 'system', 'tenant.tried', 'tenant')`, [id]);
+    expect(await old.database.query('SELECT max(sequence)::int AS last FROM audit_links WHERE tenant_id = $1', [id])).toEqual([{ last: 12 }]);
   });
 
   it('can be undone, and a version that does not know the schema does not touch it', async () => {
