@@ -31,11 +31,17 @@ interface Node {
 /** Of each part of a table and of each part of an index what it is a part of. */
 type Wholes = ReadonlyMap<string, string>;
 
+const known = new WeakMap<pg.Client, Wholes>();
+
 async function wholes(login: pg.Client): Promise<Wholes> {
+  const before = known.get(login);
+  if (before) return before;
   const { rows } = await login.query<{ part: string; whole: string }>(
     `SELECT c.relname AS part, p.relname AS whole FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON p.oid = i.inhparent WHERE c.relnamespace = 'partitions'::regnamespace`,
   );
-  return new Map(rows.map(({ part, whole }) => [part, whole]));
+  const found = new Map(rows.map(({ part, whole }) => [part, whole]));
+  known.set(login, found);
+  return found;
 }
 
 function accessesOf(node: Node, of: Wholes, ofTable?: string): TableAccess[] {

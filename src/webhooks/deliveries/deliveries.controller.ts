@@ -10,7 +10,7 @@ import { Deliveries } from './deliveries.service.js';
 export class DeliveriesController {
   constructor(private readonly deliveries: Deliveries) {}
 
-  /** Lists what was sent to a webhook in the last 30 days, or is about to be, newest first. */
+  /** Lists what was sent to a webhook in the last 30 days at least, or is about to be, newest first. */
   @Get()
   @RequirePermission('read')
   list(@CurrentPrincipal() principal: Principal, @UuidParam() id: string, @Query() query: ListDeliveriesQueryDto): Promise<WebhookDeliveryListDto> {
