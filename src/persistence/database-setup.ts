@@ -148,7 +148,8 @@ async function connectOrExplain(client: pg.Client, url: string): Promise<void> {
   }
 }
 
-async function migrate(url: string, { migrations = MIGRATIONS.length, warn }: SetupOptions): Promise<void> {
+async function migrate(url: string, options: SetupOptions): Promise<void> {
+  const migrations = options.migrations ?? MIGRATIONS.length;
   const dataSource = new DataSource({ ...migrationOptions(url), migrations: MIGRATIONS.slice(0, migrations) });
   await dataSource.initialize();
   try {
@@ -156,19 +157,19 @@ async function migrate(url: string, { migrations = MIGRATIONS.length, warn }: Se
     await dataSource.runMigrations();
     // For servers that do not migrate, and ask whether somebody has.
     await dataSource.query('GRANT SELECT ON migrations TO morag_system');
-    if (migrations === MIGRATIONS.length) await openComingMonths(dataSource, warn);
+    if (migrations === MIGRATIONS.length) await openComingMonths(dataSource, options);
   } finally {
     await dataSource.destroy();
   }
 }
 
 /** For a server that starts after a long time; by night the workers see to it. Where somebody is in the way they do it, too. */
-async function openComingMonths(dataSource: DataSource, warn: SetupOptions['warn']): Promise<void> {
+async function openComingMonths(dataSource: DataSource, options: SetupOptions): Promise<void> {
   try {
     await openMonths((sql, values) => dataSource.query(sql, values));
   } catch (error) {
     if (errorCode(error) !== '55P03') throw error;
-    warn('The tables of the coming months could not be made now, because somebody uses the database: the workers will make them by night.');
+    options.warn('The tables of the coming months could not be made now, because somebody uses the database: the workers will make them by night.');
   }
 }
 

@@ -9,7 +9,7 @@ export interface GrowingTable {
   primaryKey?: string;
   /** An index that was there for what goes by dropping a month, and goes or comes back with it. */
   indexOfAge?: { name: string; column: string };
-  protect(runner: QueryRunner, table: string): Promise<void>;
+  protect: (runner: QueryRunner, table: string) => Promise<void>;
 }
 
 /** What `LIKE` leaves out, as the catalogue words it. */
