@@ -34,6 +34,7 @@ export async function createAuditLink(runner: QueryRunner, { findLast, keepLast 
       last_hash bytea;
       details bytea;
       new_hash bytea;
+      head text;
     BEGIN
       IF current_setting('app.audit_locked', true) IS DISTINCT FROM tenants THEN
         PERFORM pg_advisory_xact_lock(key)
