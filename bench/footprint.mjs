@@ -1,0 +1,245 @@
+// `node bench/footprint.mjs [documents]`: what one document, one call and one job cost in rows, bytes, write-ahead log, commits and round trips.
+// docs/scale-plan.md multiplies these; bench/results/footprint.json has them. Minutes, not part of `npm run bench`.
+import { mkdir, mkdtemp, chmod, rm, writeFile } from 'node:fs/promises';
+import { loadavg, tmpdir } from 'node:os';
+import path from 'node:path';
+import pg from 'pg';
+import { buildIfStale, root } from '../scripts/build.mjs';
+import { newEnoughNode } from '../scripts/node24.mjs';
+import { corpus } from './corpus.mjs';
+import { describeMachine } from './report.mjs';
+import { seed } from './seed.mjs';
+import { TenantCalls } from './tenant-calls.mjs';
+
+const DOCUMENTS = Number(process.argv[2] ?? 600);
+const AT_ONCE = 8;
+const QUEUED = 4000;
+const REPEATS = 20;
+const TABLES = ['documents', 'document_chunks', 'document_contents', 'jobs', 'job_events', 'audit_entries', 'audit_links', 'events', 'usage_hourly', 'quota_history'];
+
+const from = (file) => import(path.join(root, 'dist/src', file));
+const sum = (values) => values.reduce((total, value) => total + value, 0);
+
+/** Every query of every connection of this process, by whose connection it is: with node-postgres each is one round trip. */
+class RoundTrips {
+  counts = {};
+  #owners = new WeakMap();
+
+  constructor() {
+    const { counts } = this;
+    const count = (client) => this.#count(client);
+    const { query } = pg.Client.prototype;
+    pg.Client.prototype.query = function (...sent) {
+      count(this);
+      return query.apply(this, sent);
+    };
+    Object.assign(counts, { pool: 0 });
+  }
+
+  #count(client) {
+    if (!this.#owners.has(client)) this.#owners.set(client, client.connectionParameters.application_name ?? 'pool');
+    const owner = this.#owners.get(client);
+    this.counts[owner] = (this.counts[owner] ?? 0) + 1;
+  }
+
+  /** Of the server's pool alone, a call; what goes by the clock meanwhile is taken off by the same time of idling. */
+  async perCall(calls, work) {
+    const before = this.counts.pool;
+    for (let call = 0; call < calls; call++) await work(call);
+    return (this.counts.pool - before) / calls;
+  }
+}
+
+class Database {
+  #client;
+
+  static async connect(url) {
+    const database = new Database();
+    database.#client = new pg.Client({ connectionString: url, application_name: 'footprint' });
+    await database.#client.connect();
+    return database;
+  }
+
+  async rows(sql, values) {
+    return (await this.#client.query(sql, values)).rows;
+  }
+
+  async one(sql, values) {
+    return (await this.rows(sql, values))[0];
+  }
+
+  /** What the whole server has done until now; its statistics are a second late. */
+  async work() {
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const { commits } = await this.one('SELECT xact_commit::float8 AS commits FROM pg_stat_database WHERE datname = current_database()');
+    const { bytes } = await this.one(`SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 AS bytes`);
+    const { images } = await this.one('SELECT wal_fpi::float8 AS images FROM pg_stat_wal');
+    return { commits, walBytes: bytes, fullPages: images };
+  }
+
+  async sizes(tables) {
+    await this.rows('VACUUM (ANALYZE)');
+    const sizes = {};
+    for (const table of tables) {
+      const parts = `(SELECT COALESCE(array_agg(inhrelid::regclass), '{}') FROM pg_inherits WHERE inhparent = $1::regclass) || $1::regclass`;
+      const { rows, heap, toast, indexes } = await this.one(
+        `SELECT (SELECT count(*)::float8 FROM ${table}) AS rows, sum(pg_relation_size(part))::float8 AS heap, sum(pg_table_size(part) - pg_relation_size(part))::float8 AS toast, sum(pg_indexes_size(part))::float8 AS indexes
+           FROM unnest(${parts}) AS part`,
+        [table],
+      );
+      sizes[table] = { rows, heap, toast, indexes, bytesARow: rows === 0 ? null : Math.round((heap + toast + indexes) / rows) };
+    }
+    return sizes;
+  }
+
+  end() {
+    return this.#client.end();
+  }
+}
+
+const difference = (after, before, of) => Object.fromEntries(Object.keys(after).map((name) => [name, Math.round(((after[name] - before[name]) / of) * 10) / 10]));
+
+async function atOnce(things, width, work) {
+  const rest = things.entries();
+  await Promise.all(Array.from({ length: width }, async () => {
+    for (const [at, thing] of rest) await work(thing, at);
+  }));
+}
+
+async function textsOf(count) {
+  const texts = [];
+  for (let round = 0; texts.length < count; round++) texts.push(...(await corpus(round)).filter(({ type }) => type === 'md').map(({ bytes }) => bytes.toString()));
+  return texts.slice(0, count);
+}
+
+async function measureCalls(trips, { calls, key, documentId, url }) {
+  const byKey = async (address, secret) => {
+    const response = await fetch(`${url}${address}`, { headers: { 'x-api-key': secret } });
+    await response.arrayBuffer();
+    if (!response.ok) throw new Error(`${address} answered ${response.status}`);
+  };
+  const keys = [];
+  for (let at = 0; at < 10; at++) keys.push((await calls.call('POST', '/api/v1/api-keys', { name: `cold ${at}`, permissions: ['read'] })).secret_key);
+  // Nothing is remembered for a while of a tenant whose keys have changed.
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  const measured = {};
+  await byKey('/api/v1/jobs?limit=1', key);
+  const of = async (name, times, work) => (measured[name] = Math.round((await trips.perCall(times, work)) * 10) / 10);
+  await of('a list of jobs, hot key', REPEATS, () => byKey('/api/v1/jobs?limit=1', key));
+  await of('a list of jobs, cold key', keys.length, (at) => byKey('/api/v1/jobs?limit=1', keys[at]));
+  await of('a list of jobs, access token', REPEATS, () => calls.call('GET', '/api/v1/jobs?limit=1'));
+  await of('one document', REPEATS, () => calls.call('GET', `/api/v1/documents/${documentId}`));
+  await of('50 documents', REPEATS, () => calls.call('GET', '/api/v1/documents?limit=50'));
+  await of('a search', REPEATS, () => calls.call('POST', '/api/v1/search', { query: 'words of the corpus' }));
+  await of('a text accepted', REPEATS, (at) => calls.call('POST', '/api/v1/ingest/text', { title: `Counted ${at}`, content: `Words to be counted, number ${at}.` }));
+  return measured;
+}
+
+/** How fast pg-boss hands out work that does nothing: with the server's own settings, and as many workers as one process has for one kind of job. */
+async function measureQueue(url, workers) {
+  const [{ Queue }, database] = [await from('jobs/queue.js'), await Database.connect(url)];
+  const queue = new Queue(url, { worker: true });
+  try {
+    await queue.prepare('footprint');
+    await database.rows(`SET role morag_system`);
+    await queue.sendAgain(async (sql, values) => ({ rows: await database.rows(sql, values) }), 'footprint', Array.from({ length: QUEUED }, (_, at) => ({ id: crypto.randomUUID(), data: { at: String(at) }, priority: 0, group: `group ${at % 50}`, dueAt: new Date().toISOString() })));
+    let done = 0;
+    let finish;
+    const all = new Promise((resolve) => (finish = resolve));
+    const begun = performance.now();
+    await queue.work('footprint', workers, async () => {
+      if (++done === QUEUED) finish();
+    });
+    await all;
+    return { workers, perSecond: Math.round(QUEUED / ((performance.now() - begun) / 1000)) };
+  } finally {
+    await queue.stop();
+    await database.end();
+  }
+}
+
+async function main() {
+  if (!(await buildIfStale())) throw new Error('The build failed.');
+  const directory = await mkdtemp(path.join(tmpdir(), 'morag-footprint-'));
+  await chmod(directory, 0o755);
+  const [{ EmbeddedPostgres }, { migrate }, { createApp }, { createRootLogger }, { Config }, { readEnv }] = await Promise.all(
+    ['persistence/embedded-postgres.js', 'schema.js', 'app.js', 'common/logging.js', 'config/config.js', 'config/env.js'].map(from),
+  );
+  const embedded = await EmbeddedPostgres.join(directory, console.warn);
+  const closing = [() => embedded.leave()];
+  try {
+    await migrate(embedded.url, { production: false, warn: console.warn });
+    const superuserUrl = embedded.superuserUrl.replace(/\/[^/]*$/, '/morag');
+    const database = await Database.connect(superuserUrl);
+    closing.unshift(() => database.end());
+    const trips = new RoundTrips();
+    const open = async (ROLE) => {
+      const config = new Config(readEnv({ NODE_ENV: 'development', DATA_DIR: directory, PORT: '0', LOG_LEVEL: 'silent', DOCS_ENABLED: 'false', ROLE }));
+      const app = await createApp(config, embedded.url, createRootLogger('silent'));
+      closing.unshift(() => app.close());
+      await app.listen(0, '127.0.0.1');
+      return app;
+    };
+    const api = await open('api');
+    const url = await api.getUrl();
+    const { token, key } = await seed(url, superuserUrl, 1);
+    const calls = new TenantCalls(url, token);
+    closing.unshift(() => calls.close());
+
+    const texts = await textsOf(DOCUMENTS);
+    const [start, tripsAtStart] = [await database.work(), trips.counts.pool];
+    let documentId;
+    await atOnce(texts, AT_ONCE, async (content, at) => {
+      documentId = (await calls.call('POST', '/api/v1/ingest/text', { title: `Document ${at}`, content })).document_id;
+    });
+    const accepted = await database.work();
+    const tripsAccepted = trips.counts.pool;
+    const queueBefore = trips.counts['morag-queue'] ?? 0;
+    const begun = performance.now();
+    await open('worker');
+    for (;;) {
+      const { open: left } = await database.one(`SELECT count(*)::int AS open FROM jobs WHERE status NOT IN ('FINISHED', 'FAILED', 'CANCELLED')`);
+      if (left === 0) break;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    const seconds = (performance.now() - begun) / 1000;
+    const tripsIngested = trips.counts.pool;
+    const ingested = await database.work();
+    const idleFrom = { ...trips.counts };
+    await new Promise((resolve) => setTimeout(resolve, 10_000));
+    const idle = Object.fromEntries(Object.entries(trips.counts).map(([name, count]) => [name, (count - (idleFrom[name] ?? 0)) / 10]));
+    const { failed } = await database.one(`SELECT count(*)::int AS failed FROM jobs WHERE status <> 'FINISHED'`);
+    if (failed > 0) throw new Error(`${failed} jobs failed`);
+
+    const result = {
+      at: new Date().toISOString(),
+      machine: describeMachine(),
+      load: loadavg(),
+      documents: DOCUMENTS,
+      textBytesADocument: Math.round(sum(texts.map((text) => Buffer.byteLength(text))) / DOCUMENTS),
+      accepting: { ...difference(accepted, start, DOCUMENTS), roundTrips: (tripsAccepted - tripsAtStart) / DOCUMENTS },
+      ingesting: {
+        ...difference(ingested, accepted, DOCUMENTS),
+        roundTrips: (tripsIngested - tripsAccepted - idle.pool * seconds) / DOCUMENTS,
+        roundTripsOfQueue: ((idleFrom['morag-queue'] ?? 0) - queueBefore - idle['morag-queue'] * seconds) / DOCUMENTS,
+        perSecond: DOCUMENTS / seconds,
+      },
+      idleRoundTripsASecond: idle,
+      sizes: await database.sizes(TABLES),
+      queueTable: await database.one(`SELECT count(*)::float8 AS rows, pg_total_relation_size('pgboss.job_common')::float8 AS bytes FROM pgboss.job_common`),
+      roundTrips: await measureCalls(trips, { calls, key, documentId, url }),
+      queue: [],
+    };
+    for (const workers of [4, 16]) result.queue.push(await measureQueue(embedded.url, workers));
+    const file = path.join(root, 'bench/results/footprint.json');
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(file, `${JSON.stringify(result, null, 2)}\n`);
+    console.log(JSON.stringify(result, null, 2));
+  } finally {
+    for (const close of closing) await close();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+await newEnoughNode();
+await main();
