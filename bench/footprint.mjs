@@ -14,6 +14,8 @@ import { TenantCalls } from './tenant-calls.mjs';
 const DOCUMENTS = Number(process.argv[2] ?? 600);
 const AT_ONCE = 8;
 const QUEUED = 4000;
+/** As PostgreSQL sees the connections of the server's pool. */
+const POOL = 'morag';
 const REPEATS = 20;
 const TABLES = ['documents', 'document_chunks', 'document_contents', 'jobs', 'job_events', 'audit_entries', 'audit_links', 'events', 'usage_hourly', 'quota_history'];
 
@@ -26,27 +28,25 @@ class RoundTrips {
   #owners = new WeakMap();
 
   constructor() {
-    const { counts } = this;
     const count = (client) => this.#count(client);
     const { query } = pg.Client.prototype;
     pg.Client.prototype.query = function (...sent) {
       count(this);
       return query.apply(this, sent);
     };
-    Object.assign(counts, { pool: 0 });
   }
 
   #count(client) {
-    if (!this.#owners.has(client)) this.#owners.set(client, client.connectionParameters.application_name ?? 'pool');
+    if (!this.#owners.has(client)) this.#owners.set(client, client.connectionParameters.application_name ?? 'unnamed');
     const owner = this.#owners.get(client);
     this.counts[owner] = (this.counts[owner] ?? 0) + 1;
   }
 
   /** Of the server's pool alone, a call; what goes by the clock meanwhile is taken off by the same time of idling. */
   async perCall(calls, work) {
-    const before = this.counts.pool;
+    const before = this.counts[POOL];
     for (let call = 0; call < calls; call++) await work(call);
-    return (this.counts.pool - before) / calls;
+    return (this.counts[POOL] - before) / calls;
   }
 }
 
@@ -187,13 +187,13 @@ async function main() {
     closing.unshift(() => calls.close());
 
     const texts = await textsOf(DOCUMENTS);
-    const [start, tripsAtStart] = [await database.work(), trips.counts.pool];
+    const [start, tripsAtStart] = [await database.work(), trips.counts[POOL]];
     let documentId;
     await atOnce(texts, AT_ONCE, async (content, at) => {
       documentId = (await calls.call('POST', '/api/v1/ingest/text', { title: `Document ${at}`, content })).document_id;
     });
     const accepted = await database.work();
-    const tripsAccepted = trips.counts.pool;
+    const tripsAccepted = trips.counts[POOL];
     const queueBefore = trips.counts['morag-queue'] ?? 0;
     const begun = performance.now();
     await open('worker');
@@ -203,7 +203,7 @@ async function main() {
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
     const seconds = (performance.now() - begun) / 1000;
-    const tripsIngested = trips.counts.pool;
+    const tripsIngested = trips.counts[POOL];
     const ingested = await database.work();
     const idleFrom = { ...trips.counts };
     await new Promise((resolve) => setTimeout(resolve, 10_000));
@@ -220,7 +220,7 @@ async function main() {
       accepting: { ...difference(accepted, start, DOCUMENTS), roundTrips: (tripsAccepted - tripsAtStart) / DOCUMENTS },
       ingesting: {
         ...difference(ingested, accepted, DOCUMENTS),
-        roundTrips: (tripsIngested - tripsAccepted - idle.pool * seconds) / DOCUMENTS,
+        roundTrips: (tripsIngested - tripsAccepted - idle[POOL] * seconds) / DOCUMENTS,
         roundTripsOfQueue: ((idleFrom['morag-queue'] ?? 0) - queueBefore - idle['morag-queue'] * seconds) / DOCUMENTS,
         perSecond: DOCUMENTS / seconds,
       },

@@ -8,38 +8,34 @@ const COLUMN = /^([^.()'\s]+)\.(\w+)$/;
 const TENANT = /^'([0-9a-f-]{36})'::uuid$/;
 const ONE_TENANT = /^ANY \('\{([0-9a-f-]{36})\}'::uuid\[\]\)$/;
 
-/** Without the parentheses around all of it. */
-function bare(expression: string): string {
-  const text = expression.trim();
-  return text.startsWith('(') && matching(text, 0) === text.length - 1 ? bare(text.slice(1, -1)) : text;
-}
-
-/** Where the parenthesis that opens at `from` is closed; texts in quotes have none. */
-function matching(text: string, from: number): number {
+/** Each sign that is neither within parentheses nor within quotes, by where it is. */
+function* outermost(text: string): Generator<number> {
   let depth = 0;
   let quote = '';
-  for (let at = from; at < text.length; at++) {
+  for (let at = 0; at < text.length; at++) {
     const sign = text[at]!;
     if (quote) quote = sign === quote ? '' : quote;
     else if (sign === "'" || sign === '"') quote = sign;
     else if (sign === '(') depth++;
-    else if (sign === ')' && --depth === 0) return at;
+    else if (sign === ')') depth--;
+    if (depth === 0 && !quote) yield at;
   }
-  return -1;
 }
 
-/** What has to be true altogether, each by itself: PostgreSQL writes `((a) AND (b))`. */
+/** Without the parentheses around all of it. */
+function bare(expression: string): string {
+  const text = expression.trim();
+  if (!text.startsWith('(')) return text;
+  const [closing] = outermost(text);
+  return closing === text.length - 1 ? bare(text.slice(1, -1)) : text;
+}
+
+/** What has to be true altogether, each by itself: PostgreSQL puts what belongs to one AND or OR into parentheses of its own. */
 function conjunctsOf(condition: string): string[] {
   const text = bare(condition);
-  const parts: string[] = [];
-  for (let at = 0; text[at] === '('; at += ' AND '.length) {
-    const end = matching(text, at);
-    parts.push(text.slice(at, end + 1));
-    at = end + 1;
-    if (at === text.length) return parts.flatMap(conjunctsOf);
-    if (!text.startsWith(' AND ', at)) break;
-  }
-  return [text];
+  const ends = [...outermost(text)].filter((at) => text.startsWith(' AND ', at));
+  if (ends.length === 0) return [text];
+  return [0, ...ends].map((from, part) => text.slice(part === 0 ? from : from + ' AND '.length, ends[part])).flatMap(conjunctsOf);
 }
 
 function nodesOf(node: PlanNode): PlanNode[] {
