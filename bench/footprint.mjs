@@ -1,8 +1,11 @@
 // `node bench/footprint.mjs [documents]`: what one document, one call and one job cost in rows, bytes, write-ahead log, commits and round trips.
 // docs/scale-plan.md multiplies these; bench/results/footprint.json has them. Minutes, not part of `npm run bench`.
+import { fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, chmod, rm, writeFile } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
+import { Redis } from 'ioredis';
 import pg from 'pg';
 import { buildIfStale, root } from '../scripts/build.mjs';
 import { newEnoughNode } from '../scripts/node24.mjs';
@@ -135,6 +138,40 @@ async function measureCalls(trips, { calls, key, documentId, url }) {
   return measured;
 }
 
+/** What a server of its own process takes of the processor for an answer, beside what it takes when nobody asks. */
+async function measureProcessor(databaseUrl, dataDir, { token, documentId }) {
+  const environment = { ...process.env, NODE_ENV: 'development', DATABASE_URL: databaseUrl, DATA_DIR: dataDir, ROLE: 'api', LOG_LEVEL: 'info', DOCS_ENABLED: 'false', PORT: '0' };
+  const child = fork(path.join(root, 'bench/servers/installed.mjs'), { env: environment, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const [{ url }] = await once(child, 'message');
+  const calls = new TenantCalls(url, token);
+  const cpu = async () => {
+    child.send('cpu');
+    return (await once(child, 'message'))[0].cpuMicros;
+  };
+  const addresses = {
+    'one document': ['GET', `/api/v1/documents/${documentId}`],
+    '50 documents': ['GET', '/api/v1/documents?limit=50'],
+    'a search': ['POST', '/api/v1/search', { query: 'words of the corpus' }],
+  };
+  const measured = {};
+  try {
+    for (const [name, [method, address, body]] of Object.entries(addresses)) {
+      for (let at = 0; at < 300; at++) await calls.call(method, address, body);
+      const [before, begun] = [await cpu(), performance.now()];
+      for (let at = 0; at < 500; at++) await calls.call(method, address, body);
+      const [after, seconds] = [await cpu(), (performance.now() - begun) / 1000];
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+      const idleASecond = ((await cpu()) - after) / 2;
+      measured[name] = { microseconds: Math.round((after - before - idleASecond * seconds) / 500), wallMicroseconds: Math.round((seconds * 1e6) / 500) };
+    }
+    return measured;
+  } finally {
+    calls.close();
+    child.disconnect();
+    await once(child, 'exit');
+  }
+}
+
 /** How fast pg-boss hands out work that does nothing: with the server's own settings, and as many workers as one process has for one kind of job. */
 async function measureQueue(url, workers) {
   const [{ Queue }, database] = [await from('jobs/queue.js'), await Database.connect(url)];
@@ -155,6 +192,33 @@ async function measureQueue(url, workers) {
   } finally {
     await queue.stop();
     await database.end();
+  }
+}
+
+/** The script of the rate limits, for so many keys of half as many tenants: what Redis takes of its one processor for a call, and of memory for a window. */
+async function measureRedis(directory, calls) {
+  const { COUNT_CALL } = await from('rate-limits/count-call.lua.js');
+  const socket = path.join(directory, 'redis.sock');
+  const server = spawn('redis-server', ['--port', '0', '--unixsocket', socket, '--save', '', '--appendonly', 'no'], { stdio: 'ignore' });
+  const failed = new Promise((_, reject) => server.once('error', reject));
+  const redis = new Redis(socket, { scripts: { countCall: { lua: COUNT_CALL } }, retryStrategy: () => 50 });
+  redis.on('error', () => undefined);
+  try {
+    await Promise.race([redis.ping(), failed]);
+    const memory = async () => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))[1]);
+    const before = await memory();
+    const tenants = Array.from({ length: calls / 2 }, () => crypto.randomUUID());
+    await atOnce(Array.from({ length: calls }), 50, async (_, at) => {
+      const tenant = tenants[at % tenants.length];
+      await redis.countCall(2, `morag:calls:{${tenant}}:key:${crypto.randomUUID()}`, `morag:calls:{${tenant}}:tenant:${tenant}`, 3_600_000, 1e9, 1e9);
+    });
+    const [, usec] = /cmdstat_evalsha:.*?usec_per_call=([\d.]+)/.exec(await redis.info('commandstats'));
+    return { microsecondsACall: Number(usec), bytesAWindow: Math.round(((await memory()) - before) / (await redis.dbsize())) };
+  } catch (error) {
+    return { skipped: String(error) };
+  } finally {
+    redis.disconnect();
+    server.kill();
   }
 }
 
@@ -228,6 +292,8 @@ async function main() {
       sizes: await database.sizes(TABLES),
       queueTable: await database.one(`SELECT count(*)::float8 AS rows, pg_total_relation_size('pgboss.job_common')::float8 AS bytes FROM pgboss.job_common`),
       roundTrips: await measureCalls(trips, { calls, key, documentId, url }),
+      processor: await measureProcessor(embedded.url, directory, { token, documentId }),
+      redis: await measureRedis(directory, 100_000),
       queue: [],
     };
     for (const workers of [4, 16]) result.queue.push(await measureQueue(embedded.url, workers));
