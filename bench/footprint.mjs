@@ -11,7 +11,7 @@ import { buildIfStale, root } from '../scripts/build.mjs';
 import { newEnoughNode } from '../scripts/node24.mjs';
 import { corpus } from './corpus.mjs';
 import { describeMachine } from './report.mjs';
-import { seed } from './seed.mjs';
+import { seed, seedTenants } from './seed.mjs';
 import { TenantCalls } from './tenant-calls.mjs';
 
 const DOCUMENTS = Number(process.argv[2] ?? 600);
@@ -21,6 +21,19 @@ const QUEUED = 4000;
 const POOL = 'morag';
 const REPEATS = 20;
 const TABLES = ['documents', 'document_chunks', 'document_contents', 'jobs', 'job_events', 'audit_entries', 'audit_links', 'events', 'usage_hourly', 'quota_history'];
+
+const NEW_ID = 'new_event_id()';
+const NEW_CHECKSUM = `encode(sha256(uuid_send(gen_random_uuid())), 'hex')`;
+/** Which values are others in a copy of a row. Chunks are many already. */
+const COPIED = {
+  documents: { id: NEW_ID, job_id: NEW_ID, content_checksum: NEW_CHECKSUM },
+  document_contents: { document_id: NEW_ID, content_checksum: NEW_CHECKSUM },
+  jobs: { id: NEW_ID, document_id: NEW_ID, delivery_id: NEW_ID },
+  job_events: { job_id: NEW_ID },
+  audit_entries: { id: NEW_ID, target_id: NEW_ID },
+  audit_links: { sequence: 'sequence + 1000000 * copy', entry_id: NEW_ID },
+};
+const COPIES = 100;
 
 const from = (file) => import(path.join(root, 'dist/src', file));
 const sum = (values) => values.reduce((total, value) => total + value, 0);
@@ -78,6 +91,17 @@ class Database {
     const { bytes } = await this.one(`SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 AS bytes`);
     const { images } = await this.one('SELECT wal_fpi::float8 AS images FROM pg_stat_wal');
     return { commits, walBytes: bytes, fullPages: images };
+  }
+
+  /** Real rows over and over, so that a table is large enough for the pages of its indexes not to count for more than their entries. */
+  async multiply() {
+    await this.rows('SET session_replication_role = replica');
+    for (const [table, others] of Object.entries(COPIED)) {
+      const columns = await this.rows(`SELECT attname AS name FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum`, [table]);
+      const names = columns.map(({ name }) => name);
+      await this.rows(`INSERT INTO ${table} (${names.join()}) SELECT ${names.map((name) => others[name] ?? name).join()} FROM ${table}, generate_series(1, ${COPIES}) AS copy`);
+    }
+    await this.rows('SET session_replication_role = origin');
   }
 
   async sizes(tables) {
@@ -172,6 +196,29 @@ async function measureProcessor(databaseUrl, dataDir, { token, documentId }) {
   }
 }
 
+/** What the flush of usage costs where batching helps least: a call of each of so many tenants, all with a key, in one second of one process. */
+async function measureFlush(api, superuserUrl, database, tenants) {
+  const [{ UsageService }, ids] = [await from('tenancy/usage.service.js'), await seedTenants(superuserUrl, tenants)];
+  await database.rows(
+    `INSERT INTO api_keys (id, tenant_id, user_id, name, key_hash, key_prefix, environment, permissions, lineage_id)
+     SELECT id, id, id, 'key', uuid_send(id), 'mk_live_0000', 'live', '{read}', id FROM unnest($1::uuid[]) AS id`,
+    [ids],
+  );
+  const usage = api.get(UsageService);
+  const rounds = [];
+  for (let round = 0; round < 12; round++) {
+    for (const id of ids) usage.count({ tenantId: id, apiKeyId: id }, { route: 'GET /api/v1/documents/:id', status: 200, durationMs: 2, bytesIn: 0, bytesOut: 900 });
+    const [before, begun] = [await database.one('SELECT pg_current_wal_insert_lsn() AS at'), performance.now()];
+    await usage.flush();
+    const milliseconds = performance.now() - begun;
+    const { bytes } = await database.one('SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), $1)::float8 AS bytes', [before.at]);
+    rounds.push({ milliseconds, bytes });
+  }
+  const median = (name) => rounds.slice(2).map((round) => round[name]).toSorted((a, b) => a - b)[5];
+  const { bytesARow } = (await database.sizes(['usage_hourly'])).usage_hourly;
+  return { tenants, milliseconds: Math.round(median('milliseconds')), walBytesACall: Math.round(median('bytes') / tenants), bytesARow };
+}
+
 /** How fast pg-boss hands out work that does nothing: with the server's own settings, and as many workers as one process has for one kind of job. */
 async function measureQueue(url, workers) {
   const [{ Queue }, database] = [await from('jobs/queue.js'), await Database.connect(url)];
@@ -231,6 +278,8 @@ async function main() {
   );
   const embedded = await EmbeddedPostgres.join(directory, console.warn);
   const closing = [() => embedded.leave()];
+  // The database would go on without whoever started it.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void embedded.leave().finally(() => process.exit(130)));
   try {
     await migrate(embedded.url, { production: false, warn: console.warn });
     const superuserUrl = embedded.superuserUrl.replace(/\/[^/]*$/, '/morag');
@@ -275,6 +324,13 @@ async function main() {
     const { failed } = await database.one(`SELECT count(*)::int AS failed FROM jobs WHERE status <> 'FINISHED'`);
     if (failed > 0) throw new Error(`${failed} jobs failed`);
 
+    const rowsADocument = {};
+    for (const table of TABLES) rowsADocument[table] = (await database.one(`SELECT count(*)::float8 / ${DOCUMENTS} AS rows FROM ${table}`)).rows;
+    const queueTable = await database.one(`SELECT count(*)::float8 AS rows, pg_total_relation_size('pgboss.job_common')::float8 AS bytes FROM pgboss.job_common`);
+    const roundTrips = await measureCalls(trips, { calls, key, documentId, url });
+    const processor = await measureProcessor(embedded.url, directory, { token, documentId });
+    await database.multiply();
+
     const result = {
       at: new Date().toISOString(),
       machine: describeMachine(),
@@ -289,10 +345,12 @@ async function main() {
         perSecond: DOCUMENTS / seconds,
       },
       idleRoundTripsASecond: idle,
+      rowsADocument,
       sizes: await database.sizes(TABLES),
-      queueTable: await database.one(`SELECT count(*)::float8 AS rows, pg_total_relation_size('pgboss.job_common')::float8 AS bytes FROM pgboss.job_common`),
-      roundTrips: await measureCalls(trips, { calls, key, documentId, url }),
-      processor: await measureProcessor(embedded.url, directory, { token, documentId }),
+      queueTable,
+      roundTrips,
+      processor,
+      flush: await measureFlush(api, superuserUrl, database, 1000),
       redis: await measureRedis(directory, 100_000),
       queue: [],
     };
