@@ -2,7 +2,7 @@
 // docs/scale-plan.md multiplies these; bench/results/footprint.json has them. Minutes, not part of `npm run bench`.
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, chmod, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
@@ -162,35 +162,52 @@ async function measureCalls(trips, { calls, key, documentId, url }) {
   return measured;
 }
 
-/** What a server of its own process takes of the processor for an answer, beside what it takes when nobody asks. */
-async function measureProcessor(databaseUrl, dataDir, { token, documentId }) {
-  const environment = { ...process.env, NODE_ENV: 'development', DATABASE_URL: databaseUrl, DATA_DIR: dataDir, ROLE: 'api', LOG_LEVEL: 'info', DOCS_ENABLED: 'false', PORT: '0' };
+/** Of all processes of the database, in µs since they began; Linux only, and null elsewhere. */
+async function databaseMicros(directory) {
+  try {
+    const [postmaster] = (await readFile(path.join(directory, 'postgres/postmaster.pid'), 'utf8')).split('\n');
+    const children = (await readFile(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8')).trim().split(' ');
+    const ticks = await Promise.all(children.map(async (id) => (await readFile(`/proc/${id}/stat`, 'utf8')).split(') ')[1].split(' ').slice(11, 13).map(Number)));
+    return sum(ticks.flat()) * 10_000;
+  } catch {
+    return null;
+  }
+}
+
+/** What a server in a process of its own, and the database, take of the processor for an answer, beside what they take when nobody asks. */
+async function measureProcessor(databaseUrl, directory, { token, documentId }) {
+  const environment = { ...process.env, NODE_ENV: 'development', DATABASE_URL: databaseUrl, DATA_DIR: directory, ROLE: 'api', LOG_LEVEL: 'info', DOCS_ENABLED: 'false', PORT: '0' };
   const child = fork(path.join(root, 'bench/servers/installed.mjs'), { env: environment, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   const [{ url }] = await once(child, 'message');
-  const calls = new TenantCalls(url, token);
-  const cpu = async () => {
+  const callers = Array.from({ length: AT_ONCE }, () => new TenantCalls(url, token));
+  const spent = async () => {
     child.send('cpu');
-    return (await once(child, 'message'))[0].cpuMicros;
+    return { server: (await once(child, 'message'))[0].cpuMicros, database: await databaseMicros(directory), at: performance.now() };
   };
-  const addresses = {
+  const send = (count, request) => Promise.all(callers.map(async (calls) => {
+    for (let sent = 0; sent < count / AT_ONCE; sent++) await calls.call(...request);
+  }));
+  const requests = {
     'one document': ['GET', `/api/v1/documents/${documentId}`],
     '50 documents': ['GET', '/api/v1/documents?limit=50'],
     'a search': ['POST', '/api/v1/search', { query: 'words of the corpus' }],
   };
   const measured = {};
   try {
-    for (const [name, [method, address, body]] of Object.entries(addresses)) {
-      for (let at = 0; at < 300; at++) await calls.call(method, address, body);
-      const [before, begun] = [await cpu(), performance.now()];
-      for (let at = 0; at < 500; at++) await calls.call(method, address, body);
-      const [after, seconds] = [await cpu(), (performance.now() - begun) / 1000];
+    for (const [name, request] of Object.entries(requests)) {
+      await send(400, request);
+      const before = await spent();
+      await send(800, request);
+      const after = await spent();
       await new Promise((resolve) => setTimeout(resolve, 2000));
-      const idleASecond = ((await cpu()) - after) / 2;
-      measured[name] = { microseconds: Math.round((after - before - idleASecond * seconds) / 500), wallMicroseconds: Math.round((seconds * 1e6) / 500) };
+      const idle = await spent();
+      const share = (after.at - before.at) / (idle.at - after.at);
+      const of = (who) => (after[who] === null ? null : Math.round((after[who] - before[who] - (idle[who] - after[who]) * share) / 800));
+      measured[name] = { serverMicros: of('server'), databaseMicros: of('database') };
     }
     return measured;
   } finally {
-    calls.close();
+    for (const calls of callers) calls.close();
     child.disconnect();
     await once(child, 'exit');
   }
