@@ -72,6 +72,7 @@ class Database {
   static async connect(url) {
     const database = new Database();
     database.#client = new pg.Client({ connectionString: url, application_name: 'footprint' });
+    database.#client.on('error', (error) => console.error(String(error)));
     await database.#client.connect();
     return database;
   }
@@ -194,14 +195,14 @@ async function measureProcessor(databaseUrl, directory, { token, documentId }) {
   const measured = {};
   try {
     for (const [name, request] of Object.entries(requests)) {
-      await send(400, request);
+      await send(80, request);
       const before = await spent();
-      await send(800, request);
+      await send(400, request);
       const after = await spent();
       await new Promise((resolve) => setTimeout(resolve, 2000));
       const idle = await spent();
       const share = (after.at - before.at) / (idle.at - after.at);
-      const of = (who) => (after[who] === null ? null : Math.round((after[who] - before[who] - (idle[who] - after[who]) * share) / 800));
+      const of = (who) => (after[who] === null ? null : Math.round((after[who] - before[who] - (idle[who] - after[who]) * share) / 400));
       measured[name] = { serverMicros: of('server'), databaseMicros: of('database') };
     }
     return measured;
@@ -296,8 +297,14 @@ async function main() {
   );
   const embedded = await EmbeddedPostgres.join(directory, console.warn);
   const closing = [() => embedded.leave()];
+  let closed;
+  const close = () =>
+    (closed ??= (async () => {
+      for (const end of closing) await end();
+      await rm(directory, { recursive: true, force: true });
+    })());
   // The database would go on without whoever started it.
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void embedded.leave().finally(() => process.exit(130)));
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void close().finally(() => process.exit(130)));
   try {
     await migrate(embedded.url, { production: false, warn: console.warn });
     const superuserUrl = embedded.superuserUrl.replace(/\/[^/]*$/, '/morag');
@@ -378,8 +385,7 @@ async function main() {
     await writeFile(file, `${JSON.stringify(result, null, 2)}\n`);
     console.log(JSON.stringify(result, null, 2));
   } finally {
-    for (const close of closing) await close();
-    await rm(directory, { recursive: true, force: true });
+    await close();
   }
 }
 
