@@ -2,7 +2,7 @@
 // docs/scale-plan.md multiplies these; bench/results/footprint.json has them. Minutes, not part of `npm run bench`.
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
@@ -162,16 +162,15 @@ async function measureCalls(trips, { calls, key, documentId, url }) {
   return measured;
 }
 
-/** Of all processes of the database, in µs since they began; Linux only, and null elsewhere. */
+/** Of the sessions and helpers of the database, in µs since they began; Linux only, and null elsewhere. */
 async function databaseMicros(directory) {
-  try {
-    const [postmaster] = (await readFile(path.join(directory, 'postgres/postmaster.pid'), 'utf8')).split('\n');
-    const children = (await readFile(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8')).trim().split(' ');
-    const ticks = await Promise.all(children.map(async (id) => (await readFile(`/proc/${id}/stat`, 'utf8')).split(') ')[1].split(' ').slice(11, 13).map(Number)));
-    return sum(ticks.flat()) * 10_000;
-  } catch {
-    return null;
-  }
+  if (process.platform !== 'linux') return null;
+  const [postmaster] = (await readFile(path.join(directory, 'postgres/postmaster.pid'), 'utf8')).split('\n');
+  const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  // A process may end meanwhile.
+  const states = await Promise.all(ids.map((id) => readFile(`/proc/${id}/stat`, 'utf8').catch(() => '')));
+  const fields = states.map((state) => state.slice(state.lastIndexOf(')') + 2).split(' '));
+  return sum(fields.filter(([, parent]) => parent === postmaster).map((of) => Number(of[11]) + Number(of[12]))) * 10_000;
 }
 
 /** What a server in a process of its own, and the database, take of the processor for an answer, beside what they take when nobody asks. */
