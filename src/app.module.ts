@@ -1,5 +1,5 @@
 import { Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
+import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import { AdminModule } from './admin/admin.module.js';
 import { ApiKeysModule } from './api-keys/api-keys.module.js';
 import { AuditModule } from './audit/audit.module.js';
@@ -15,7 +15,6 @@ import { DocumentsModule } from './documents/documents.module.js';
 import { EmbeddingsModule } from './embeddings/embeddings.module.js';
 import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
-import { IdempotencyInterceptor } from './idempotency/idempotency.interceptor.js';
 import { IdempotencyModule } from './idempotency/idempotency.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { JobsWorker } from './jobs/jobs.worker.js';
@@ -71,10 +70,8 @@ export class AppModule implements OnApplicationShutdown {
         { provide: APP_GUARD, useClass: AuthenticationGuard },
         { provide: APP_GUARD, useClass: PermissionsGuard },
         { provide: APP_GUARD, useClass: RateLimitGuard },
-        // After the guards: who may not ask is told no answer of another's either, and a repeated call is a call of the hour. Before the pipe,
-        // since the request that is compared is the one that was sent.
-        { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
-        // After the guards, so that a stranger learns nothing from validation errors; before anything is charged.
+        // After the guards, so that a stranger learns nothing from validation errors; before anything is charged. Between them and it comes what
+        // `@Idempotent` brings: who may not ask is told no answer of another's either, and the request that is compared is the one that was sent.
         { provide: APP_PIPE, useValue: validationPipe },
       ],
     };

@@ -8,7 +8,7 @@ import { AnsweredBefore, Claim, underClaim } from './claim.js';
 import { readIdempotencyKey } from './idempotency-key.js';
 import type { KeptAnswer } from './idempotency-keys.repository.js';
 import { IdempotencyKeys } from './idempotency-keys.service.js';
-import { IDEMPOTENT, type IdempotentRoute } from './idempotent.js';
+import { IDEMPOTENT, type IdempotentRoute } from './idempotent-route.js';
 
 /** Three times within a lease. */
 const RENEWED_EVERY_MS = 5000;
@@ -17,19 +17,18 @@ const RENEWED_EVERY_MS = 5000;
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor {
   private readonly logger = new Logger(IdempotencyInterceptor.name);
-  private readonly route: PerRoute<IdempotentRoute | undefined>;
+  private readonly route: PerRoute<IdempotentRoute>;
 
   constructor(
     private readonly keys: IdempotencyKeys,
     reflector: Reflector,
   ) {
-    this.route = new PerRoute((context) => reflector.get<IdempotentRoute | undefined>(IDEMPOTENT, context.getHandler()));
+    this.route = new PerRoute((context) => reflector.get<IdempotentRoute>(IDEMPOTENT, context.getHandler()));
   }
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> | Promise<Observable<unknown>> {
-    const route = this.route.of(context);
     const header = context.switchToHttp().getRequest<FastifyRequest>().headers['idempotency-key'];
-    return route && header !== undefined ? this.once(context, next, route, String(header)) : next.handle();
+    return header === undefined ? next.handle() : this.once(context, next, this.route.of(context), String(header));
   }
 
   private async once(context: ExecutionContext, next: CallHandler, route: IdempotentRoute, header: string): Promise<Observable<unknown>> {

@@ -1,15 +1,9 @@
-import { applyDecorators, SetMetadata } from '@nestjs/common';
+import { applyDecorators, SetMetadata, UseInterceptors } from '@nestjs/common';
 import { ApiHeader, ApiResponse } from '@nestjs/swagger';
+import { IDEMPOTENT, type IdempotentRoute } from './idempotent-route.js';
+import { IdempotencyInterceptor } from './idempotency.interceptor.js';
 
-export const IDEMPOTENT = 'morag:idempotent';
 export const IDEMPOTENCY_KEY = 'Idempotency-Key';
-
-export interface IdempotentRoute {
-  /** Members of the answer that are shown once and kept nowhere: an answer that is repeated goes without them. */
-  secrets?: readonly string[];
-  /** The body is a form with a file, which is known only once it was received: whoever receives it calls `identifyForm`. */
-  isForm?: boolean;
-}
 
 const problem = (status: number, description: string): MethodDecorator =>
   ApiResponse({ status, description, content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/ProblemDto' } } } });
@@ -22,6 +16,8 @@ export function Idempotent(route: IdempotentRoute = {}): MethodDecorator {
   const lacking = route.secrets ? `, but without ${route.secrets.map((name) => `\`${name}\``).join(' and ')}, which is kept nowhere` : '';
   return applyDecorators(
     SetMetadata(IDEMPOTENT, route),
+    // Here, and not around every route: Nest wraps what is intercepted into some ten objects of rxjs, which all other requests would pay for.
+    UseInterceptors(IdempotencyInterceptor),
     ApiHeader({
       name: IDEMPOTENCY_KEY,
       required: false,

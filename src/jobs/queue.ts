@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { PgBoss, type Job } from 'pg-boss';
+import { errorMessage } from '../common/error-code.js';
 import { formatTraceparent, parseTraceparent, type TraceContext } from '../common/trace-context.js';
 import type { AnyTx } from '../persistence/transactions.js';
 import { currentContext } from '../tracing/tracing.js';
@@ -90,7 +91,7 @@ export class Queue {
       superviseIntervalSeconds: 5,
       monitorIntervalSeconds: 5,
     });
-    this.boss.on('error', (error) => this.logger.warn(`queue: ${String(error)}`));
+    this.boss.on('error', (error) => this.logger.warn(`queue: ${errorMessage(error)}`));
   }
 
   /** Puts work in as part of the transaction: both happen or neither. One of a process' workers is always left for other groups. */

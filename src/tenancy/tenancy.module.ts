@@ -1,7 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Outbox } from '../events/outbox.js';
-import { IdempotencyModule } from '../idempotency/idempotency.module.js';
 import { JobRegistry } from '../jobs/job-registry.js';
 import { CallCrossings } from './call-crossings.js';
 import { CallQuotasRepository } from './call-quotas.repository.js';
@@ -40,7 +39,7 @@ import { UsageRepository } from './usage.repository.js';
 import { UsageService } from './usage.service.js';
 
 @Module({
-  imports: [TypeOrmModule.forFeature([TenantEntity, QuotaEntity]), IdempotencyModule],
+  imports: [TypeOrmModule.forFeature([TenantEntity, QuotaEntity])],
   controllers: [TenantsController, TenantUsageController],
   providers: [
     TenantsRepository, TenantsService, TenantConfigurationRepository, TenantConfigurationService, TenantAdministration, TenantUpdates, TenantRemoval, QuotasRepository, QuotasService,

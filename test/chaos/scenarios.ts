@@ -112,8 +112,7 @@ async function killApi(world: World): Promise<void> {
 }
 
 /** Clients that send, repeat what was not answered, and read meanwhile: each gets what it asked for, or a 503. */
-async function load(world: World, isOver: () => boolean): Promise<void> {
-  const seen = new Set<string>();
+async function load(world: World, seen: Set<string>, isOver: () => boolean): Promise<void> {
   const client = async (): Promise<void> => {
     while (!isOver()) {
       const [tenant] = world.nextTenants(1);
@@ -140,9 +139,11 @@ const ENDS_OF_POSTGRES: ((world: World, postmaster: number) => void)[] = [
 async function killPostgres(world: World): Promise<void> {
   await world.ensureWorker();
   let isOver = false;
-  const loading = load(world, () => isOver);
+  const seen = new Set<string>();
+  const loading = load(world, seen, () => isOver);
   try {
-    await delay(300 + world.random.below(300));
+    await eventually(async () => seen, () => seen.has('202 null') && seen.has('200 null'));
+    await delay(world.random.below(300));
     const postmaster = postmasterOf(world.dataDir)!;
     world.random.pick(ENDS_OF_POSTGRES)(world, postmaster);
     await eventually(async () => postmasterOf(world.dataDir), (pid) => pid !== null && pid !== postmaster);
@@ -175,7 +176,8 @@ async function loseVectorStore(world: World): Promise<void> {
 
 async function fillDisk(world: World): Promise<void> {
   const sent = world.compose(world.nextTenants(1)[0]!, 500);
-  const look = async () => ({ files: await blobsOf(world), quotas: await quotasOf(sent.tenant.client) });
+  // Without the texts that a worker, which goes on with what came before, puts there meanwhile.
+  const look = async () => ({ files: (await blobsOf(world)).filter((name) => !name.endsWith('.text')), quotas: await quotasOf(sent.tenant.client) });
   await world.disk.fill();
   try {
     const before = await look();

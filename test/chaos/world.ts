@@ -120,10 +120,11 @@ export class World {
     return started;
   }
 
-  /** What its processes warned of, the last lines of each: for whoever has to find out what went wrong. */
+  /** What its processes warned of, the last lines of each, and how those ended that are gone: for whoever has to find out what went wrong. */
   get warnings(): string {
-    const linesOf = ({ printed }: ServerProcess): string[] => printed.split('\n').filter((line) => /"level":"(warn|error|fatal)"/.test(line)).map((line) => line.slice(0, 400));
-    return this.processes.map((one) => [`process ${one.child.pid}:`, ...linesOf(one).slice(-25)].join('\n')).join('\n');
+    const linesOf = ({ printed }: ServerProcess): string[] => printed.split('\n').filter((line) => line !== '' && !/"level":"(trace|debug|info)"/.test(line)).map((line) => line.slice(0, 400));
+    const stateOf = ({ child }: ServerProcess): string => (child.signalCode !== null || child.exitCode !== null ? `, ended by ${child.signalCode ?? child.exitCode}` : '');
+    return this.processes.map((one) => [`process ${one.child.pid}${stateOf(one)}:`, ...linesOf(one).slice(-25)].join('\n')).join('\n');
   }
 
   /** The worker that nobody harms. */
