@@ -7,6 +7,8 @@ import { createKey, createTenant, eventually, type Tenant } from '../support/fac
 import { databaseFiles, databaseProcesses, killDatabase, postmasterOf, Sandbox } from '../support/sandbox.js';
 import type { ServerProcess } from '../support/server-process.js';
 
+/** A busy machine takes many seconds to start a server; who is cut short leaves the next without one. */
+const PATIENCE_MS = 90_000;
 const BOUNDARY = 'boundary';
 const HEAD = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="slow.txt"\r\nContent-Type: text/plain\r\n\r\nThe first half`;
 const TAIL = ` and the second.\r\n--${BOUNDARY}--\r\n`;
@@ -80,7 +82,7 @@ describe('the embedded database', () => {
       await startAgain();
       const { body } = await server.client.asApiKey(key).get('/api/v1/documents');
       expect(body.documents).toMatchObject([{ name: 'slow.txt' }]);
-    });
+    }, PATIENCE_MS);
 
     it('outlives a SIGKILL of the server, and the next start joins it', async () => {
       const postmaster = postmasterOf(dataDir);
@@ -88,7 +90,7 @@ describe('the embedded database', () => {
       expect(databaseProcesses(dataDir)).toContain(postmaster);
       await startAgain();
       expect(postmasterOf(dataDir)).toBe(postmaster);
-    });
+    }, PATIENCE_MS);
 
     it.each([
       ['is gone', () => undefined],
@@ -107,7 +109,7 @@ describe('the embedded database', () => {
       await startAgain();
       expect(bystander.exitCode).toBeNull();
       bystander.kill();
-    });
+    }, PATIENCE_MS);
 
     it('is brought back when it dies under a running server, which answers 503 meanwhile', async () => {
       const client = server.client.asUser(tenant.token);
