@@ -9,7 +9,7 @@ const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.le
 async function roundOf(load, contender, seconds) {
   const requests = contender.requests();
   const before = await contender.server.cpuMicros();
-  const { answers, seconds: taken, p50Ms, p99Ms } = await load.round({ url: contender.server.url, requests }, seconds);
+  const { answers, seconds: taken, p50Ms, p99Ms } = await load.round({ url: contender.server.url, requests, status: contender.status }, seconds);
   if (contender.repeats === false && answers > requests.length) throw new Error(`${contender.server.name} answered ${answers} requests, more than the ${requests.length} different ones`);
   return { perSecond: answers / taken, p50Ms, p99Ms, cpuMicros: ((await contender.server.cpuMicros()) - before) / answers };
 }
@@ -31,8 +31,8 @@ export async function inTurns(floor, subject) {
 }
 
 /**
- * @param floor, subject `{ server, requests(), repeats }`: `requests` is asked anew for each round; a round that would
- *   send one of them twice fails when `repeats` is false
+ * @param floor, subject `{ server, requests(), repeats, status }`: `requests` is asked anew for each round; a round that would
+ *   send one of them twice fails when `repeats` is false; whatever is not answered with `status`, 200 unless it says so, fails it, too
  * @returns for both the medians over all rounds: answers a second, latencies, CPU time of the server for one answer
  */
 export function contest(load, floor, subject) {
