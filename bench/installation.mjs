@@ -5,13 +5,12 @@ import pg from 'pg';
 import { seed } from './seed.mjs';
 
 export class Installation {
-  #api;
   #token;
   #client;
   #dataDir;
 
   constructor(api, worker, { token, client, dataDir }) {
-    this.#api = api;
+    this.api = api;
     this.worker = worker;
     this.#token = token;
     this.#client = client;
@@ -50,6 +49,23 @@ export class Installation {
     return rows[0];
   }
 
+  /** @returns when the last of the jobs made since then ended */
+  async untilEnded(since) {
+    for (;;) {
+      const { open, failed, lastEnded } = await this.progress(since);
+      if (failed > 0) throw new Error(`${failed} documents failed`);
+      if (open === 0) return lastEnded;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** A list and a search, as a load can send them. */
+  requests() {
+    const headers = { authorization: `Bearer ${this.#token}` };
+    const search = { method: 'POST', path: '/api/v1/search', headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify({ query: 'bees of the lighthouse' }) };
+    return [{ path: '/api/v1/documents?limit=20', headers }, search];
+  }
+
   /** In ms since 1970. */
   async startOf(id) {
     const { rows } = await this.#client.query('SELECT (extract(epoch FROM started_at) * 1000)::float AS at FROM jobs WHERE id = $1', [id]);
@@ -68,7 +84,7 @@ export class Installation {
   }
 
   async #call(path, init = {}) {
-    const response = await fetch(`${this.#api.url}${path}`, { ...init, headers: { ...init.headers, authorization: `Bearer ${this.#token}` } });
+    const response = await fetch(`${this.api.url}${path}`, { ...init, headers: { ...init.headers, authorization: `Bearer ${this.#token}` } });
     const answer = await response.json();
     if (!response.ok) throw new Error(`${path} answered ${response.status}: ${JSON.stringify(answer)}`);
     return answer;

@@ -2,7 +2,7 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-const CONNECTIONS = 32;
+export const CONNECTIONS = 32;
 /** Fewer answers in a round are a server that stands still. */
 const FEWEST = 20;
 

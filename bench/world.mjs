@@ -52,6 +52,14 @@ export class World {
     });
   }
 
+  /** The same of few keys, and a plain process that keeps what it is sent. */
+  uploading() {
+    return this.#once('uploading', async () => {
+      const plain = await this.#start('plain-upload', 'plain-upload', { DIRECTORY: await this.#directory('plain-upload') });
+      return { plain, ...(await this.morag(10)) };
+    });
+  }
+
   /** So many tenants without limits they could reach, and who charges them: the server's code, and plain clients, which charge the first one only. */
   charges(count) {
     return this.#once(`charges ${count}`, async () => {
@@ -97,6 +105,18 @@ export class World {
       const plain = await this.#start('plain-search', 'plain-search', { SUPERUSER_URL: superuserUrl, DATA_DIR: dataDir });
       return { plain, calls: this.#calls(api, token) };
     });
+  }
+
+  /** A database that is up to date, and where a server of nobody's may keep its data and its compiled code. */
+  startable() {
+    return this.#once('startable', async () => {
+      const { url } = await this.#database('morag_startable');
+      return { url, dataDir: await this.#directory('startable'), cacheDir: await this.#directory('compiled') };
+    });
+  }
+
+  emptyDirectory() {
+    return this.#directory('empty');
   }
 
   /** @returns files of the same names, each `{ file, type }`, for who reads them from disk */

@@ -23,21 +23,12 @@ async function queueUp(installation, files) {
   for (const { name, bytes } of files) await installation.upload(name, bytes);
 }
 
-async function untilEnded(installation, since) {
-  for (;;) {
-    const { open, failed, lastEnded } = await installation.progress(since);
-    if (failed > 0) throw new Error(`${failed} documents failed`);
-    if (open === 0) return lastEnded;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 async function roundOfServer(installation, files) {
   const since = Date.now();
   await queueUp(installation, files);
   const begun = Date.now();
   installation.worker.go();
-  return ((await untilEnded(installation, since)) - begun) / 1000;
+  return ((await installation.untilEnded(since)) - begun) / 1000;
 }
 
 const throughput = {
@@ -76,7 +67,7 @@ const latency = {
       const since = Date.now();
       const { task_id: id } = await installation.upload(`single-${at}.md`, Buffer.from(`# Single document ${at} of ${since}`));
       const answered = Date.now();
-      await untilEnded(installation, since);
+      await installation.untilEnded(since);
       waits.push(Math.max(0, (await installation.startOf(id)) - answered));
     }
     const p50 = median(waits);
@@ -110,7 +101,7 @@ const beside = {
       measured.subject.push(quantile(await callSteadily(installation), 0.95));
       const { open } = await installation.progress(since);
       if (open === 0) throw new Error('the worker had nothing left to do before the calls ended');
-      await untilEnded(installation, since);
+      await installation.untilEnded(since);
     }
     const [floor, subject] = [median(measured.floor), median(measured.subject)];
     return [{ measure: 'p95', unit: 'ms', floor, subject, ratio: subject / floor, expected: { atMost: 1.5 } }];
