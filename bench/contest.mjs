@@ -1,7 +1,7 @@
 // A floor and a subject under the same load, in turns: what slows the machine down for a while slows both, and the ratio stays.
 
-const WARM_UP_SECONDS = 3;
-const ROUND_SECONDS = 2;
+const WARM_UP_SECONDS = 2;
+const ROUND_SECONDS = 1.5;
 const ROUNDS = 5;
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];

@@ -1,4 +1,4 @@
-// Every row of the bench. A row is `{ name, title, run(world) }`; `run` answers findings: `{ measure, unit, floor, subject, ratio, expected }`.
+// Every row of the bench. A row is `{ name, title, run(world), isSlow }`, left out unless it is asked for when it is slow; `run` answers findings: `{ measure, unit, floor, subject, ratio, expected }`.
 import { authenticatedGetRows } from './authenticated-get.mjs';
 import { collectionsRows } from './collections.mjs';
 import { documentRows } from './documents.mjs';
