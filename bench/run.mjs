@@ -18,14 +18,21 @@ function readArguments() {
   return { ...values, rows: ROWS.filter(isWanted) };
 }
 
-async function measure(world, rows) {
-  const findings = [];
+/** A row that fails takes none of the others with it, nor what they found. */
+async function measure(world, rows, signal) {
+  const [findings, failed] = [[], []];
   for (const row of rows) {
+    if (signal.aborted) break;
     const begun = performance.now();
-    for (const finding of await row.run(world)) findings.push({ row: row.name, ...finding });
-    console.error(`${row.name} (${row.title}): ${duration((performance.now() - begun) / 1000)}`);
+    try {
+      for (const finding of await row.run(world)) findings.push({ row: row.name, ...finding });
+      console.error(`${row.name} (${row.title}): ${duration((performance.now() - begun) / 1000)}`);
+    } catch (error) {
+      failed.push(row.name);
+      console.error(`${row.name} failed: ${error.stack}`);
+    }
   }
-  return findings;
+  return { findings, failed };
 }
 
 async function main() {
@@ -34,16 +41,22 @@ async function main() {
   if (!(await buildIfStale())) throw new Error('The build failed.');
   const [machine, begun] = [describeMachine(), performance.now()];
   const world = new World({ profile });
-  const stop = () => void world.close().then(() => process.exit(130));
+  const stopping = new AbortController();
+  const stop = () => {
+    stopping.abort();
+    void world.close().then(() => process.exit(130));
+  };
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
   try {
-    const findings = await measure(world, rows);
-    const results = { at: new Date().toISOString(), machine, seconds: (performance.now() - begun) / 1000, findings };
+    const { findings, failed } = await measure(world, rows, stopping.signal);
+    if (stopping.signal.aborted) return;
+    const results = { at: new Date().toISOString(), machine, seconds: (performance.now() - begun) / 1000, failed, findings };
     await writeResults(results);
     const shown = earlier ? { ...results, findings: compared(findings, earlier.findings) } : results;
     console.log(table(shown));
     if (page !== undefined) await writeFile(page, markdown(shown));
+    if (failed.length > 0) throw new Error(`no numbers of ${failed.join(', ')}; why is above.`);
   } finally {
     await world.close();
   }

@@ -94,16 +94,15 @@ async function respond(request) {
   return { status: 200, body: await (id === undefined ? replay(recordings.list) : replay(recordings.read, id)) };
 }
 
-const server = createServer((request, response) => {
-  respond(request)
-    .catch((error) => ({ status: 500, body: { failure: error.stack } }))
-    .then(({ status, body }) => {
-      if (status === 500) console.error(body.failure);
-      const text = JSON.stringify(body);
-      response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(text) });
-      response.end(text);
-    });
-});
+async function handle(request, response) {
+  const { status, body } = await respond(request).catch((error) => ({ status: 500, body: { failure: error.stack } }));
+  if (status === 500) console.error(body.failure);
+  const text = JSON.stringify(body);
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(text) });
+  response.end(text);
+}
+
+const server = createServer((request, response) => void handle(request, response));
 answer({ learn });
 server.listen(0, '127.0.0.1', () => {
   serve(`http://127.0.0.1:${server.address().port}`, async () => {
