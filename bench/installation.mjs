@@ -9,19 +9,21 @@ export class Installation {
   #client;
   #dataDir;
 
-  constructor(api, worker, { token, client, dataDir }) {
+  constructor(api, worker, { token, client, dataDir, atRest }) {
     this.api = api;
     this.worker = worker;
+    /** What each had of the memory before anybody asked for anything, in bytes. */
+    this.atRest = atRest;
     this.#token = token;
     this.#client = client;
     this.#dataDir = dataDir;
   }
 
-  static async open(api, worker, { superuserUrl, dataDir }) {
+  static async open(api, worker, { superuserUrl, dataDir, atRest }) {
     const { token } = await seed(api.url, superuserUrl, 1);
     const client = new pg.Client({ connectionString: superuserUrl });
     await client.connect();
-    return new Installation(api, worker, { token, client, dataDir });
+    return new Installation(api, worker, { token, client, dataDir, atRest });
   }
 
   async upload(name, bytes) {

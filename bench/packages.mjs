@@ -52,19 +52,17 @@ export function production() {
   return installed(Object.keys(packages).filter((place) => place !== '' && !packages[place].dev));
 }
 
-/** Of the files in a folder that somebody wants, without those of packages within. */
-export async function bytesIn(folder, wanted = () => true) {
-  let bytes = 0;
-  for (const item of await readdir(join(root, folder), { withFileTypes: true })) {
-    const place = `${folder}/${item.name}`;
-    if (item.isDirectory()) bytes += item.name === 'node_modules' ? 0 : await bytesIn(place, wanted);
-    else if (item.isFile() && wanted(item.name)) bytes += (await stat(join(root, place))).size;
-  }
-  return bytes;
+/** @returns name and size of each file in a folder, without those of packages within */
+export async function filesIn(folder) {
+  const items = await readdir(join(root, folder), { withFileTypes: true });
+  const found = await Promise.all(
+    items.map(async (item) => {
+      const place = `${folder}/${item.name}`;
+      if (item.isDirectory()) return item.name === 'node_modules' ? [] : filesIn(place);
+      return item.isFile() ? [{ name: item.name, bytes: (await stat(join(root, place))).size }] : [];
+    }),
+  );
+  return found.flat();
 }
 
-export async function bytesOf(places, wanted) {
-  let bytes = 0;
-  for (const place of places) bytes += await bytesIn(place, wanted);
-  return bytes;
-}
+export const filesOf = async (places) => (await Promise.all(places.map(filesIn))).flat();

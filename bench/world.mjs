@@ -79,7 +79,8 @@ export class World {
       const environment = { NODE_ENV: 'development', DATABASE_URL: url, DATA_DIR: dataDir, LOG_LEVEL: 'info', DOCS_ENABLED: 'false' };
       const api = await this.#start('api', 'installed', { ...environment, ROLE: 'api' });
       const worker = await this.#start('worker', 'installed', { ...environment, ROLE: 'worker' });
-      const installation = await Installation.open(api, worker, { superuserUrl, dataDir });
+      const atRest = { api: await api.residentBytes(), worker: await worker.residentBytes() };
+      const installation = await Installation.open(api, worker, { superuserUrl, dataDir, atRest });
       this.#closing.unshift(() => installation.close());
       return installation;
     });

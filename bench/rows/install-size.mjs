@@ -1,9 +1,12 @@
 // What somebody downloads and keeps who installs the server.
-import { bytesIn, bytesOf, closureOf, production } from '../packages.mjs';
+import { closureOf, filesIn, filesOf, production } from '../packages.mjs';
 
 const FRAMEWORK = ['@nestjs/core', '@nestjs/common', '@nestjs/platform-fastify', 'rxjs', 'reflect-metadata'];
 /** What only compilers and debuggers read of packages; the image has none of it. */
-const isKeptInImage = (name) => !/\.(?:map|[cm]?ts)$/.test(name);
+const isKeptInImage = ({ name }) => !/\.(?:map|[cm]?ts)$/.test(name);
+
+const bytesOf = (files) => files.reduce((sum, { bytes }) => sum + bytes, 0);
+const finding = (measure, unit, floor, subject) => ({ measure, unit, floor, subject, ratio: subject / floor, expected: null });
 
 export const installSizeRows = [
   {
@@ -11,14 +14,15 @@ export const installSizeRows = [
     title: 'production packages and dist/ against what NestJS on Fastify alone needs',
     async run() {
       const [bare, whole] = await Promise.all([closureOf(FRAMEWORK), production()]);
-      const size = async (measure, wanted) => {
-        const [floor, packages, built] = await Promise.all([bytesOf(bare, wanted), bytesOf(whole, wanted), bytesIn('dist')]);
-        return { measure, unit: 'MB', floor: floor / 1e6, subject: (packages + built) / 1e6, ratio: (packages + built) / floor, expected: null };
+      const [framework, packages, built] = await Promise.all([filesOf(bare), filesOf(whole), filesIn('dist')]);
+      const size = (measure, isWanted) => {
+        const [floor, subject] = [framework, packages].map((files) => bytesOf(files.filter(isWanted)));
+        return finding(measure, 'MB', floor / 1e6, (subject + bytesOf(built)) / 1e6);
       };
       return [
-        { measure: 'packages', unit: '', floor: bare.length, subject: whole.length, ratio: whole.length / bare.length, expected: null },
-        await size('size'),
-        await size('size as in the image, packages without types and source maps', isKeptInImage),
+        finding('packages', '', bare.length, whole.length),
+        size('size', () => true),
+        size('size as in the image, packages without types and source maps', isKeptInImage),
       ];
     },
   },

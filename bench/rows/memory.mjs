@@ -34,15 +34,15 @@ export const memoryRows = [
     title: 'what the API and a worker take of the memory against bare NestJS on Fastify',
     async run(world) {
       const [nest, installation, load] = [await world.floor('bare-nest'), await world.installation(), await world.load()];
-      const { api, worker } = installation;
-      const [nestAtRest, apiAtRest, workerAtRest] = [await nest.residentBytes(), await api.residentBytes(), await worker.residentBytes()];
+      const { api, worker, atRest } = installation;
+      const nestAtRest = await nest.residentBytes();
       const workerLoaded = await most(worker, () => ingested(installation));
       const nestLoaded = await most(nest, () => load.round({ url: nest.url, requests: [{ path: '/bench/ping' }] }, LOAD_SECONDS));
       const apiLoaded = await most(api, () => load.round({ url: api.url, requests: Array.from({ length: CONNECTIONS / 2 }, () => installation.requests()).flat() }, LOAD_SECONDS));
       return [
-        finding('API at rest', nestAtRest, apiAtRest),
+        finding('API at rest', nestAtRest, atRest.api),
         finding('API while it lists and searches', nestLoaded, apiLoaded),
-        finding('worker at rest', nestAtRest, workerAtRest),
+        finding('worker at rest', nestAtRest, atRest.worker),
         finding('worker while it ingests, and its children', nestLoaded, workerLoaded),
       ];
     },
