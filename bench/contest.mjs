@@ -3,15 +3,26 @@
 const WARM_UP_SECONDS = 2;
 const ROUND_SECONDS = 1.5;
 const ROUNDS = 5;
+const FEWEST_ANSWERS = 20;
+const PATIENCE_SECONDS = 15;
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
-async function roundOf(load, contender, seconds) {
+async function attempt(load, contender, seconds) {
   const requests = contender.requests();
   const before = await contender.server.cpuMicros();
   const { answers, seconds: taken, p50Ms, p99Ms } = await load.round({ url: contender.server.url, requests, status: contender.status }, seconds);
   if (contender.repeats === false && answers > requests.length) throw new Error(`${contender.server.name} answered ${answers} requests, more than the ${requests.length} different ones`);
-  return { perSecond: answers / taken, p50Ms, p99Ms, cpuMicros: ((await contender.server.cpuMicros()) - before) / answers };
+  return { answers, perSecond: answers / taken, p50Ms, p99Ms, cpuMicros: ((await contender.server.cpuMicros()) - before) / answers };
+}
+
+/** Twice as long, and longer still, where a machine that others use lets too few answers through to speak of. */
+async function roundOf(load, contender, seconds) {
+  for (let lasting = seconds; ; lasting *= 2) {
+    const { answers, ...measured } = await attempt(load, contender, lasting);
+    if (answers >= FEWEST_ANSWERS) return measured;
+    if (lasting > PATIENCE_SECONDS) throw new Error(`${contender.server.name} gave ${answers} answers in ${lasting} s`);
+  }
 }
 
 const summary = (rounds) => Object.fromEntries(Object.keys(rounds[0]).map((measure) => [measure, median(rounds.map((round) => round[measure]))]));
