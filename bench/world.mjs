@@ -43,12 +43,11 @@ export class World {
   /** The same of few keys, with documents, and a plain process on its database that can answer as it does. */
   documented() {
     return this.#once('documented', async () => {
-      const { server, token, url, superuserUrl } = await this.morag(10);
-      const calls = this.#calls(server, token);
-      const { databases } = await calls.call('GET', '/api/v1/databases');
+      const { server, signIn, url, superuserUrl } = await this.morag(10);
+      const { databases } = await this.#calls(server, await signIn()).call('GET', '/api/v1/databases');
       const documents = await seedDocuments(superuserUrl, databases[0].id, DOCUMENTS);
       const plain = await this.#start('plain-documents', 'plain-documents', { DATABASE_URL: url, DIRECTORY: await this.#directory('plain-documents') });
-      return { server, token, calls, plain, documents };
+      return { server, signIn, plain, documents };
     });
   }
 

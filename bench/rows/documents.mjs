@@ -1,6 +1,7 @@
 // What a document costs to read, to list and to take in, beside the work that PostgreSQL and the disk have with it.
 import { contest, findingsOf } from '../contest.mjs';
 import { passages } from '../corpus.mjs';
+import { TenantCalls } from '../tenant-calls.mjs';
 
 /** A page of the list. */
 const PAGE = 50;
@@ -21,13 +22,13 @@ function text() {
 }
 
 /** Has the server answer two such requests, and the floor learn what it sent to PostgreSQL for the second and the third. */
-async function teach({ server, calls, plain }, route, request) {
+async function teach({ server, plain }, route, request) {
   // Only the first one looks up who is asking.
-  await request(calls);
+  await request();
   const recorded = [];
   for (let at = 0; at < 2; at += 1) {
     await server.ask({ task: 'record' });
-    const id = await request(calls);
+    const id = await request();
     recorded.push({ id, ...(await server.ask({ task: 'recorded' })) });
   }
   const [first, second] = recorded;
@@ -43,8 +44,10 @@ function row(name, title, { route, request, requests, status, repeats }) {
     title: `${title} against raw pg behind bare node:http, with the same statements`,
     async run(world) {
       const documented = await world.documented();
-      const trips = await teach(documented, route, (calls) => request(calls, documented));
-      const { server, plain, token } = documented;
+      const { server, plain, signIn } = documented;
+      const token = await signIn();
+      const calls = new TenantCalls(server.url, token);
+      const trips = await teach(documented, route, () => request(calls, documented)).finally(() => calls.close());
       const contender = (of, headers) => ({ server: of, status, repeats, requests: () => requests(documented).map((one) => ({ ...one, headers: { ...one.headers, ...headers } })) });
       const measured = await contest(await world.load(), contender(plain, {}), contender(server, { authorization: `Bearer ${token}` }));
       return [...findingsOf(measured), { measure: 'round trips to PostgreSQL', unit: '', floor: trips, subject: trips, ratio: 1, expected: null }];

@@ -8,7 +8,8 @@ export const keyVerificationRows = [
     name: 'verify',
     title: 'POST /api/v1/api-keys/verify against bare NestJS on Fastify, which reads the same body',
     async run(world) {
-      const [floor, { server, key, token }] = [await world.floor('bare-nest'), await world.morag(10)];
+      const [floor, { server, key, signIn }] = [await world.floor('bare-nest'), await world.morag(10)];
+      const token = await signIn();
       const question = { key, permission: 'read' };
       return findingsOf(
         await contest(

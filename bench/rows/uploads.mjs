@@ -20,7 +20,8 @@ export const uploadRows = SIZES.map((size) => ({
   name: `upload-${size.megabytes}`,
   title: `upload of ${size.megabytes} MB until the 202, no worker running, against bare node:http that streams, hashes and syncs`,
   async run(world) {
-    const { plain, server, token } = await world.uploading();
+    const { plain, server, signIn } = await world.uploading();
+    const token = await signIn();
     const uploads = new Uploads(size.megabytes, size.atATime);
     try {
       const { floor, subject } = await inTurns(
