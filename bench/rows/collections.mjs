@@ -56,6 +56,8 @@ const NAMES = { search: 'search, p50', create: 'create a database, p50', ingest:
 export const collectionsRows = [
   {
     name: 'collections',
+    // Making a thousand takes minutes.
+    isSlow: true,
     title: `one tenant's work in one of ${MANY.toLocaleString('en')} databases against one of ${FEW}`,
     async run(world) {
       const few = await peopled(await world.whole('few'), FEW);
