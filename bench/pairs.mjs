@@ -10,11 +10,12 @@ const TENANTS = 4;
 const READERS_A_PAIR = 6;
 const WRITERS_A_PAIR = 2;
 /** Accepted and not ended: enough that no worker waits for work, and few enough to be done soon after a round. */
-const OPEN_A_PAIR = 16;
+const OPEN_A_PAIR = 8;
 const PASSAGES_A_TEXT = 4;
-const RAMP_UP_MS = 700;
+const RAMP_UP_MS = 600;
 const LOOK_MS = 50;
 
+const secondsOf = (servers) => servers.reduce((sum, { child }) => sum + familySeconds(child.pid), 0);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Through the whole run, so that nothing comes twice. */
@@ -80,11 +81,7 @@ export class Pairs {
   /** Counters that only go up, each a second makes a rate: documents, answers, and processors in use. */
   async #takeDown({ reads, since }) {
     const { rows } = await this.#client.query(`SELECT count(*)::int AS ended FROM jobs WHERE created_at >= $1 AND status = 'FINISHED'`, [since]);
-    return { at: performance.now() / 1000, documents: rows[0].ended, reads, servers: this.#serverSeconds(), postgres: familySeconds(await this.#postmaster()), idle: idleSeconds() };
-  }
-
-  #serverSeconds() {
-    return [...this.#apis, ...this.#workers].reduce((sum, { child }) => sum + familySeconds(child.pid), 0);
+    return { at: performance.now() / 1000, documents: rows[0].ended, reads, apis: secondsOf(this.#apis), workers: secondsOf(this.#workers), postgres: familySeconds(await this.#postmaster()), idle: idleSeconds() };
   }
 
   async #postmaster() {
