@@ -11,6 +11,9 @@ import { TwoPairs } from './two-pairs.js';
 
 /** Of one worker, and how many of them one tenant may have. */
 const [JOBS_AT_ONCE, OF_ONE_TENANT] = [4, 3];
+/** Connections of a process: DATABASE_POOL, and what the queue and notifications need. */
+const POOL = 10;
+const BESIDE_POOL = { api: 3, worker: 7 };
 const ROUTE = '/api/v1/databases';
 
 describeWithRedis('two API processes and two workers on one PostgreSQL and one Redis', () => {
@@ -52,6 +55,11 @@ describeWithRedis('two API processes and two workers on one PostgreSQL and one R
       expect([at, seen[0]!.body]).toEqual([at, seen[1]!.body]);
     }
   }, 60_000);
+
+  it('hold no more connections than docs/operations.md says', async () => {
+    const [row] = await pairs.query<{ n: number }>(`SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND usename = 'morag'`);
+    expect(row!.n).toBeLessThanOrEqual(2 * (POOL + BESIDE_POOL.api) + 2 * (POOL + BESIDE_POOL.worker));
+  });
 
   it('go on when one of the workers is killed in the middle', async () => {
     const { embeddings, workers } = pairs;
