@@ -91,7 +91,7 @@ export class Pairs {
 
   async #read(round, url, { key }) {
     while (!round.isOver) {
-      await this.#call(url, 'GET', '/api/v1/documents?limit=20', { 'x-api-key': key });
+      await this.#call(url, 'GET', '/api/v1/documents?limit=5', { 'x-api-key': key });
       round.reads += 1;
     }
   }
