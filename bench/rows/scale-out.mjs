@@ -43,6 +43,7 @@ async function inTurns(one, two) {
 /** Whether what was measured is what the row is about. */
 function check({ one, two }) {
   for (const [count, rounds] of [[1, one], [2, two]]) {
+    if (mean(rounds, 'documents') === 0) throw new Error('no document was ingested within a round');
     const most = Math.max(mean(rounds, 'apis'), mean(rounds, 'workers'));
     if (most > TOLERANCE * SHARE * count) throw new Error(`processes that may have ${SHARE} of a processor each had ${most.toFixed(2)}, ${count} of them`);
   }
