@@ -45,8 +45,16 @@ export class TwoPairs implements Audited {
     const sandbox = new Sandbox();
     const dataDir = await sandbox.dataDir();
     const env = {
-      ...{ NODE_ENV: 'test', DATABASE_URL: database.url, REDIS_URL: redis.url, DATA_DIR: dataDir, DOCS_ENABLED: 'false', OUTBOUND_ALLOW: site.host },
-      ...{ JWT_SECRET: 'of all processes together '.repeat(2), SEALING_KEY: 'of all of them as well, and another '.repeat(2), ADMIN_EMAIL: ADMIN.email, ADMIN_PASSWORD: ADMIN.password },
+      NODE_ENV: 'test',
+      DATABASE_URL: database.url,
+      REDIS_URL: redis.url,
+      DATA_DIR: dataDir,
+      DOCS_ENABLED: 'false',
+      OUTBOUND_ALLOW: site.host,
+      JWT_SECRET: 'of all processes together '.repeat(2),
+      SEALING_KEY: 'of all of them as well, and another '.repeat(2),
+      ADMIN_EMAIL: ADMIN.email,
+      ADMIN_PASSWORD: ADMIN.password,
       ...embeddings.env,
     };
     const [a, b, first, second] = await Promise.all(['api', 'api', 'worker', 'worker'].map((role) => sandbox.start({ ...env, ROLE: role })));
