@@ -5,6 +5,8 @@ import path from 'node:path';
 import pg from 'pg';
 import { Installation } from './installation.mjs';
 import { Load } from './load.mjs';
+import { Pairs } from './pairs.mjs';
+import { startRedis } from './redis.mjs';
 import { seed, seedDocuments, seedTenants } from './seed.mjs';
 import { ServerProcess } from './server-process.mjs';
 import { TenantCalls } from './tenant-calls.mjs';
@@ -82,6 +84,21 @@ export class World {
       const installation = await Installation.open(api, worker, { superuserUrl, dataDir, atRest });
       this.#closing.unshift(() => installation.close());
       return installation;
+    });
+  }
+
+  /** So many pairs of an API process and a worker, each process with such a share of a processor, and the people who use them. */
+  pairs(count, share) {
+    return this.#once(`pairs ${count}`, async () => {
+      const name = `pairs_${count}`;
+      const [{ url, superuserUrl }, dataDir, { url: redisUrl }] = await Promise.all([this.#database(`morag_${name}`), this.#directory(name), this.#redis()]);
+      const environment = { NODE_ENV: 'development', DATABASE_URL: url, REDIS_URL: redisUrl, DATA_DIR: dataDir, LOG_LEVEL: 'info', DOCS_ENABLED: 'false' };
+      const limits = [];
+      this.#closing.unshift(() => Promise.all(limits.map((limit) => limit.end())));
+      const pairs = await Pairs.open(count, { superuserUrl, start: (process, role) => this.#start(process, 'installed', { ...environment, ROLE: role }) });
+      this.#closing.unshift(() => pairs.close());
+      limits.push(...pairs.limitTo(share));
+      return pairs;
     });
   }
 
@@ -170,6 +187,14 @@ export class World {
     await chmod(directory, 0o755);
     this.#closing.unshift(() => rm(directory, { recursive: true, force: true }));
     return directory;
+  }
+
+  #redis() {
+    return this.#once('redis', async () => {
+      const redis = await startRedis(await this.#directory('redis'));
+      this.#closing.unshift(() => redis.stop());
+      return redis;
+    });
   }
 
   #postgres() {

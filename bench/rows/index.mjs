@@ -8,6 +8,7 @@ import { installSizeRows } from './install-size.mjs';
 import { keyVerificationRows } from './key-verification.mjs';
 import { memoryRows } from './memory.mjs';
 import { quotasRows } from './quotas.mjs';
+import { scaleOutRows } from './scale-out.mjs';
 import { searchRows } from './search.mjs';
 import { startUpRows } from './start-up.mjs';
 import { storedKeysRows } from './stored-keys.mjs';
@@ -17,5 +18,5 @@ import { uploadRows } from './uploads.mjs';
 export const ROWS = [
   ...installSizeRows, ...startUpRows, ...memoryRows,
   ...floorRows, ...authenticatedGetRows, ...storedKeysRows, ...keyVerificationRows, ...documentRows, ...uploadRows,
-  ...quotasRows, ...ingestionRows, ...searchRows, ...collectionsRows,
+  ...quotasRows, ...ingestionRows, ...searchRows, ...collectionsRows, ...scaleOutRows,
 ];
