@@ -1,7 +1,7 @@
 // Whether the number of documents is felt: those of all others by a tenant that has few, and its own by a tenant that has most of them.
 import { Meter, linesOf } from './meter.mjs';
 import { acceptText, person, probe } from './people.mjs';
-import { asIfAlwaysThere, countDocuments, id, insertDocuments, insertTenants, seededId, timeOf } from './rows.mjs';
+import { asIfAlwaysThere, countDocuments, id, insertDocuments, insertTenants, seededId, timeOf, withoutIndexes } from './rows.mjs';
 
 const STEPS = [1000, 10_000, 100_000, 1_000_000];
 /** Of the tenant that stays as it is. */
@@ -59,8 +59,10 @@ async function bothCurves(world) {
   for (const [step, documents] of STEPS.entries()) {
     const from = (STEPS[step - 1] ?? 0) + 1;
     await asIfAlwaysThere(client, async () => {
-      await insertDocuments(client, from, documents, sql(large));
-      await insertDocuments(client, OTHERS_FROM + Math.ceil(from / 5), OTHERS_FROM + documents / 5, OTHERS);
+      await withoutIndexes(client, async () => {
+        await insertDocuments(client, from, documents, sql(large));
+        await insertDocuments(client, OTHERS_FROM + Math.ceil(from / 5), OTHERS_FROM + documents / 5, OTHERS);
+      });
       await countDocuments(client);
     });
     count = documents;
