@@ -51,7 +51,6 @@ async function write(measured) {
 
 async function main() {
   const { curves, profile } = readArguments();
-  const before = await earlier(curves);
   if (!(await buildIfStale())) throw new Error('The build failed.');
   const world = new World({ profile });
   const stop = () => void world.close().then(() => process.exit(130));
@@ -60,7 +59,7 @@ async function main() {
   try {
     const measured = [];
     for (const curve of curves) measured.push(await measure(world, curve));
-    await write([...before, ...measured]);
+    await write([...(await earlier(curves)), ...measured]);
   } finally {
     await world.close();
   }
