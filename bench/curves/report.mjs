@@ -23,12 +23,15 @@ function tableOf({ x, lines }) {
   ].join('\n');
 }
 
-const machineOf = ({ node, cpu, cores, memoryGiB, loadBefore }) => `Node ${node}, ${cores} × ${cpu}, ${memoryGiB} GiB; load before ${loadBefore.toFixed(2)}`;
+function machineOf({ node, cpu, cores, memoryGiB, loadBefore }) {
+  const busy = loadBefore > cores ? ' **The machine was busy with something else**: only what lies far outside of the green says anything.' : '';
+  return `Node ${node}, ${cores} × ${cpu}, ${memoryGiB} GiB; load before ${loadBefore.toFixed(2)}.${busy}`;
+}
 
 /** @param curves `{ name, title, x, at, machine, seconds, lines }` */
 export function page(curves) {
   const parts = curves.map((curve) =>
-    [`## ${curve.title}`, `![${curve.title}](plots/${curve.name}.svg)`, tableOf(curve), `Measured ${curve.at.slice(0, 16).replace('T', ' ')}${curve.seconds < 1 ? ', with the curve above' : ` in ${Math.round(curve.seconds)} s`}. ${machineOf(curve.machine)}.`].join('\n\n'),
+    [`## ${curve.title}`, `![${curve.title}](plots/${curve.name}.svg)`, tableOf(curve), `Measured ${curve.at.slice(0, 16).replace('T', ' ')}${curve.seconds < 1 ? ', with the curve above' : ` in ${Math.round(curve.seconds)} s`}. ${machineOf(curve.machine)}`].join('\n\n'),
   );
   return `# What the curves looked like\n\nWritten by \`npm run bench:curves\`; [the page beside this one](README.md) says how to read it.\n\n${parts.join('\n\n')}\n`;
 }
