@@ -13,6 +13,9 @@ import { TenantCalls } from './tenant-calls.mjs';
 
 const from = (file) => import(`../dist/src/${file}`);
 
+/** Of a growing installation. */
+export const ADMINISTRATOR = { email: 'admin@example.com', password: 'correct-horse-battery' };
+
 /** Enough for a list to be a page of it. */
 const DOCUMENTS = 10_000;
 
@@ -109,6 +112,20 @@ export class World {
       const dataDir = await this.#directory(name);
       const server = await this.#start(name, 'installed', { NODE_ENV: 'development', DATABASE_URL: url, DATA_DIR: dataDir, LOG_LEVEL: 'info', DOCS_ENABLED: 'false', ROLE: 'all' });
       return this.#calls(server, (await seed(server.url, superuserUrl, 1)).token);
+    });
+  }
+
+  /** A server on a database that somebody fills while it runs; `beside` starts another process on the same. */
+  growing(name, role = 'api') {
+    return this.#once(`growing ${name}`, async () => {
+      const { url, superuserUrl } = await this.#database(`morag_growing_${name}`);
+      const environment = { NODE_ENV: 'development', DATABASE_URL: url, DATA_DIR: await this.#directory(name), ROLE: role, LOG_LEVEL: 'info', DOCS_ENABLED: 'false' };
+      const beside = (script, more = {}) => this.#start(`${name} ${script}`, script, { ...environment, ...more });
+      const server = await beside('morag', { ADMIN_EMAIL: ADMINISTRATOR.email, ADMIN_PASSWORD: ADMINISTRATOR.password });
+      const client = new pg.Client({ connectionString: superuserUrl });
+      await client.connect();
+      this.#closing.unshift(() => client.end());
+      return { server, client, beside };
     });
   }
 
