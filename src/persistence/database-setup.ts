@@ -85,8 +85,9 @@ function judge(login: LoginRole, options: SetupOptions): void {
   options.warn(warning);
 }
 
-async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, application_name: 'morag-setup', connectionTimeoutMillis: 5000 });
+/** @param options in the form of `options` of libpq, such as `-c role=…` @throws StartupError when there is no way in */
+export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>, options?: string): Promise<T> {
+  const client = new pg.Client({ connectionString: url, application_name: 'morag-setup', connectionTimeoutMillis: 5000, ...(options === undefined ? {} : { options }) });
   await connectOrExplain(client, url);
   try {
     return await work(client);
@@ -143,7 +144,7 @@ async function connectOrExplain(client: pg.Client, url: string): Promise<void> {
   } catch (error) {
     const { host, pathname } = new URL(url);
     const reason = errorMessage(error) || errorCode(error);
-    throw new StartupError(`The database${pathname.replace('/', ' ')} at ${host} cannot be reached (${reason}). Check DATABASE_URL.`);
+    throw new StartupError(`The database${pathname.replace('/', ' ')} at ${host} cannot be reached (${reason}). Check DATABASE_URL.`, { cause: error });
   }
 }
 
