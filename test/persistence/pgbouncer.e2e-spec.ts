@@ -56,7 +56,7 @@ describeWithPgBouncer('behind PgBouncer in transaction mode, five connections fo
     expect((await quotasOf(tenant.client))['documents']).toMatchObject({ used: 1, reserved: 0 });
     const calls = () => tenant.client.get('/api/v1/tenant/usage');
     expect((await eventually(calls, ({ body }) => body.totals?.requests > 5)).status).toBe(200);
-    expect((await tenant.client.get('/api/v1/tenant/audit?limit=100')).body.entries.length).toBeGreaterThan(1);
+    expect((await tenant.client.get('/api/v1/audit?limit=100')).body.entries.length).toBeGreaterThan(1);
   });
 
   it('a quota lets exactly as many through as it says, of calls to both processes at once', async () => {
@@ -82,11 +82,11 @@ describeWithPgBouncer('behind PgBouncer in transaction mode, five connections fo
 
   it('a webhook tells what happened', async () => {
     const tenant = await createTenant(second.client);
-    const endpoint = new Endpoint(`${site.url}/hook`, site, '/hook');
+    const endpoint = new Endpoint(`http://${site.host}/hook`, site, '/hook');
     await register(tenant.client, endpoint, ['document.ingested']);
     const id = await ingestText(tenant.client, 'News', 'Something happened.');
     const [told] = await endpoint.got(1);
-    expect(told!.message).toMatchObject({ type: 'document.ingested', data: { document_id: id } });
+    expect(told!.message).toMatchObject({ type: 'document.ingested', data: { id } });
   });
 
   it('a backup is made', async () => {
@@ -96,7 +96,7 @@ describeWithPgBouncer('behind PgBouncer in transaction mode, five connections fo
     expect(tables.find(({ name }) => name === 'documents')?.rows).toBeGreaterThan(0);
   });
 
-  it('nobody sees a row of anybody else, in six hundred calls of six tenants, and the connections are really shared', async () => {
+  it('nobody sees a row of anybody else, in 240 calls of six tenants, and the connections are really shared', async () => {
     const tenants: Tenant[] = await Promise.all(Array.from({ length: 6 }, (_, n) => createTenant(n % 2 ? first.client : second.client, `Person ${n}`)));
     await Promise.all(tenants.map(({ client }, n) => client.post('/api/v1/databases', { name: `own-${n}` })));
     const before = await bouncer.statistics();
@@ -111,11 +111,11 @@ describeWithPgBouncer('behind PgBouncer in transaction mode, five connections fo
       const { status, body } = await client.get(path);
       return status === 200 && [`own-${n % tenants.length}`, tenant.email, tenant.tenantId].includes(idsOf(body));
     };
-    const right = await Promise.all(Array.from({ length: 600 }, (_, n) => ownOnly(n)));
-    expect(right.filter(Boolean)).toHaveLength(600);
+    const right = await Promise.all(Array.from({ length: 240 }, (_, n) => ownOnly(n)));
+    expect(right.filter(Boolean)).toHaveLength(240);
     const after = await bouncer.statistics();
     expect(after.serverConnections).toBeLessThanOrEqual(SERVER_CONNECTIONS);
-    expect(after.transactions - before.transactions).toBeGreaterThan(400);
+    expect(after.transactions - before.transactions).toBeGreaterThan(200);
   });
 
   it('what a transaction set is gone with it: no connection keeps a role, a tenant, a limit, a statement, a lock or a channel', async () => {
@@ -143,7 +143,7 @@ describeWithPgBouncer('behind PgBouncer in transaction mode, five connections fo
   });
 
   it('a start without the direct address says what to do, whether PgBouncer refuses the settings of a session or ignores them', async () => {
-    const refused = sandbox.launch({ ...env, DATABASE_DIRECT_URL: '' });
+    const refused = sandbox.launch({ ...env, DATABASE_DIRECT_URL: '' }, ['--migrate']);
     expect(await refused.ended()).toBe(1);
     expect(refused.complained).toMatch(/DATABASE_URL leads to a connection pooler that keeps no sessions, such as PgBouncer in transaction mode\. Set DATABASE_DIRECT_URL to the address of PostgreSQL itself/);
     const ignoring = await PgBouncer.before(database.url, 2, { ignore_startup_parameters: 'options,extra_float_digits' });
