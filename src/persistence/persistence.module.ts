@@ -9,7 +9,7 @@ import { ReplicaMetrics } from './replica.metrics.js';
 import { Replica, type ReplicaOptions } from './replica.js';
 import { Transactions } from './transactions.js';
 
-function openReplica(options: ReplicaOptions, [primary, metrics, health]: [DataSource, ReplicaMetrics, HealthChecks]): Replica {
+function openReplica(options: ReplicaOptions, primary: DataSource, metrics: ReplicaMetrics, health: HealthChecks): Replica {
   const replica = new Replica(primary, options, metrics);
   // Everything is read from the primary meanwhile.
   health.register({ name: 'replica', isEssential: false, ask: async () => replica.ask() });
@@ -21,7 +21,11 @@ function openReplica(options: ReplicaOptions, [primary, metrics, health]: [DataS
 export class PersistenceModule {
   static forRoot(databaseUrl: string, { DATABASE_POOL, DATABASE_REPLICA_URL: url, DATABASE_REPLICA_POOL, DATABASE_REPLICA_MAX_LAG_MS: maxLagMs }: Env): DynamicModule {
     const options = url === undefined ? undefined : { primaryUrl: databaseUrl, url, poolSize: DATABASE_REPLICA_POOL ?? DATABASE_POOL, maxLagMs };
-    const replica = options && { provide: Replica, inject: [DataSource, ReplicaMetrics, HealthChecks], useFactory: (...parts: [DataSource, ReplicaMetrics, HealthChecks]) => openReplica(options, parts) };
+    const replica = options && {
+      provide: Replica,
+      inject: [DataSource, ReplicaMetrics, HealthChecks],
+      useFactory: (primary: DataSource, metrics: ReplicaMetrics, health: HealthChecks) => openReplica(options, primary, metrics, health),
+    };
     return {
       module: PersistenceModule,
       global: true,

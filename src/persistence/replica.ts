@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { DataSource } from 'typeorm';
+import { DataSource, QueryFailedError } from 'typeorm';
 import { errorCode, errorMessage } from '../common/error-code.js';
 import type { HealthAnswer } from '../metrics/health-checks.js';
 import { runtimeOptions } from './data-source.js';
@@ -16,6 +16,7 @@ const FIRST_PAUSE_MS = 10;
 const CONNECT_WITHIN_MS = 1000;
 /** PostgreSQL gave up a query on the replica because it stood in the way of what was to be replayed; the replica is well. */
 const CONFLICT = /^(40001|40P01)$/;
+const isConflict = ({ cause }: DatabaseUnavailable): boolean => CONFLICT.test(errorCode(cause instanceof QueryFailedError ? cause.driverError : cause));
 const SAME_DATABASE = `(SELECT system_identifier FROM pg_control_system())::text || ' ' || current_database()`;
 
 export interface ReplicaOptions {
@@ -110,8 +111,11 @@ export class Replica implements OnModuleInit, OnApplicationShutdown {
   mayRepeat(error: unknown): boolean {
     if (!(error instanceof DatabaseUnavailable || error instanceof ReplicaBehind || error instanceof ReplicaLost)) return false;
     this.metrics.count('repeated');
-    // Nobody else is sent there until it has answered again.
-    if (error instanceof DatabaseUnavailable && !CONFLICT.test(errorCode((error.cause as { driverError?: unknown })?.driverError))) this.shows = undefined;
+    if (error instanceof DatabaseUnavailable && !isConflict(error)) {
+      // Nobody else is sent there until it has answered again.
+      this.shows = undefined;
+      this.trouble = error.cause;
+    }
     return true;
   }
 

@@ -1,4 +1,4 @@
-import { chown, stat, writeFile, appendFile } from 'node:fs/promises';
+import { appendFile, chown, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import pg from 'pg';
 import { setUpQueue } from '../../src/jobs/queue.setup.js';
@@ -41,7 +41,7 @@ export class ReplicatedDatabase {
     const primary = await EmbeddedPostgres.join(primaryDir, console.warn);
     const { hostname, port, username, password } = new URL(primary.superuserUrl);
     const files = databaseFiles(standbyDir);
-    await appendFile(path.join(files, 'postgresql.auto.conf'), [`primary_conninfo = 'host=${hostname} port=${port} user=${username} password=${password}'`, 'max_standby_streaming_delay = 0', 'wal_retrieve_retry_interval = 100', ''].join('\n'));
+    await appendFile(path.join(files, 'postgresql.auto.conf'), `primary_conninfo = 'host=${hostname} port=${port} user=${username} password=${password}'\nwal_retrieve_retry_interval = 100\n`);
     await writeFile(path.join(files, 'standby.signal'), '');
     const { uid, gid } = await stat(path.join(files, 'PG_VERSION'));
     await chown(path.join(files, 'standby.signal'), uid, gid);
@@ -72,12 +72,9 @@ export class ReplicatedDatabase {
     await asSuperuser(this.standby, (client) => client.query('SELECT pg_wal_replay_resume()'));
   }
 
-  /** Resolves when it shows all that was written so far. */
-  async caughtUp(): Promise<void> {
-    const { position } = await asSuperuser(this.primary, async (client) => (await client.query<{ position: string }>('SELECT pg_current_wal_insert_lsn()::text AS position')).rows[0]!);
-    await asSuperuser(this.standby, async (client) => {
-      while (!(await client.query<{ there: boolean }>('SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn AS there', [position])).rows[0]!.there);
-    });
+  /** From now on no query holds up what is to be replayed. */
+  async preferReplay(): Promise<void> {
+    for (const sql of ['ALTER SYSTEM SET max_standby_streaming_delay = 0', 'SELECT pg_reload_conf()']) await asSuperuser(this.standby, (client) => client.query(sql));
   }
 
   async stopReplica(): Promise<void> {
