@@ -19,8 +19,9 @@ function openReplica(options: ReplicaOptions, primary: DataSource, metrics: Repl
 /** The connection pools and the one way to use them. Entities are registered by the modules that own them. */
 @Module({})
 export class PersistenceModule {
-  static forRoot(databaseUrl: string, { DATABASE_POOL, DATABASE_REPLICA_URL: url, DATABASE_REPLICA_POOL, DATABASE_REPLICA_MAX_LAG_MS: maxLagMs }: Env): DynamicModule {
-    const options = url === undefined ? undefined : { primaryUrl: databaseUrl, url, poolSize: DATABASE_REPLICA_POOL ?? DATABASE_POOL, maxLagMs };
+  static forRoot(databaseUrl: string, { ROLE, DATABASE_POOL, DATABASE_REPLICA_URL: url, DATABASE_REPLICA_POOL, DATABASE_REPLICA_MAX_LAG_MS: maxLagMs }: Env): DynamicModule {
+    // A worker makes no lists.
+    const options = url === undefined || ROLE === 'worker' ? undefined : { primaryUrl: databaseUrl, url, poolSize: DATABASE_REPLICA_POOL ?? DATABASE_POOL, maxLagMs };
     const replica = options && {
       provide: Replica,
       inject: [DataSource, ReplicaMetrics, HealthChecks],

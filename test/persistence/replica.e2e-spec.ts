@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { Metrics } from '../../src/metrics/metrics.js';
 import { runtimeOptions } from '../../src/persistence/data-source.js';
@@ -102,15 +103,20 @@ describe('with a streaming replica', () => {
     expect(await names(ada)).toContain('just-made');
   });
 
-  it('what another process does and announces, a key revoked or a document taken in, is in the lists at once, too', async () => {
+  it('what another process does and announces, a key revoked or whatever is an event, is in the lists at once, too', async () => {
     const key = await createKey(ada.client, ['read']);
-    await settled(patient, ada);
+    await settled(patient, ada, bob);
     await settled(strict, elsewhere(ada));
     await database.pauseReplay();
     try {
       await elsewhere(ada).client.delete(`/api/v1/api-keys/${key.id}`);
       const listed = async (): Promise<boolean> => (await ada.client.get('/api/v1/api-keys?limit=100')).body.api_keys.find(({ id }: { id: string }) => id === key.id).is_active;
       await eventually(listed, (isActive) => !isActive);
+
+      await database.write(`UPDATE documents SET title = 'Taken in elsewhere' WHERE tenant_id = $1`, [bob.tenantId]);
+      expect(await titles(bob)).not.toEqual(['Taken in elsewhere']);
+      await database.happen(bob.tenantId);
+      await eventually(() => titles(bob), ([title]) => title === 'Taken in elsewhere');
     } finally {
       await database.resumeReplay();
     }
@@ -163,6 +169,7 @@ describe('with a streaming replica', () => {
     let transactions: Transactions;
 
     beforeAll(async () => {
+      Logger.overrideLogger(false);
       primary = await new DataSource(runtimeOptions(database.url, 2)).initialize();
       replica = new Replica(primary, { primaryUrl: database.url, url: database.replicaUrl, poolSize: 2, maxLagMs: 60_000 }, new ReplicaMetrics(new Metrics()));
       transactions = new Transactions(primary, undefined, replica);

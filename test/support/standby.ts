@@ -64,6 +64,11 @@ export class ReplicatedDatabase {
     });
   }
 
+  /** As it happens to the tenant in some other process, which announces it. */
+  async happen(tenantId: string): Promise<void> {
+    await asSuperuser(this.primary, (client) => client.query(`INSERT INTO events (tenant_id, type, payload) VALUES ($1, 'test.happened', '{}')`, [tenantId]));
+  }
+
   async pauseReplay(): Promise<void> {
     await asSuperuser(this.standby, (client) => client.query('SELECT pg_wal_replay_pause()'));
   }
