@@ -1,34 +1,31 @@
 import { randomInt, randomUUID } from 'node:crypto';
-import { errorCode, errorMessage } from '../common/error-code.js';
+import type pg from 'pg';
+import { errorCode } from '../common/error-code.js';
 import { StartupError } from '../config/env.js';
-import { requireSafeLogin, withClient, type SetupOptions } from './database-setup.js';
+import { requireSafeLogin, withClient, type ClientOptions, type SetupOptions } from './database-setup.js';
 
-/** As PgBouncer says it of what a pooled connection cannot have. */
-const REFUSED_SETTING = /unsupported startup parameter/i;
+/** `protocol_violation` and `feature_not_supported`: what poolers say of a setting that a shared connection cannot have. */
+const REFUSED_SETTING = /^(08P01|0A000)$/;
 
-function isRefusedSetting(error: unknown): boolean {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return errorCode(cause) === '08P01' && REFUSED_SETTING.test(errorMessage(cause));
-}
+type Variable = NonNullable<ClientOptions['variable']>;
 
 /**
  * Whether a connection keeps what it was opened with, as the queue's connections keep their role: a pooler in transaction mode refuses such
  * a setting or forgets it. It is tried instead of asking who answers, so a proxy that passes sessions on is none.
  */
-async function keepsSessions(url: string): Promise<boolean> {
+async function keepsSessions(url: string, variable: Variable): Promise<boolean> {
   const mark = randomUUID();
+  const readBack = async (client: pg.Client): Promise<boolean> => {
+    const { rows } = await client.query<{ mark: string | null }>(`SELECT current_setting('morag.session', true) AS mark`);
+    return rows[0]!.mark === mark;
+  };
   try {
-    return await withClient(
-      url,
-      async (client) => {
-        const { rows } = await client.query<{ mark: string | null }>(`SELECT current_setting('morag.session', true) AS mark`);
-        return rows[0]!.mark === mark;
-      },
-      `-c morag.session=${mark}`,
-    );
+    return await withClient(url, readBack, { options: `-c morag.session=${mark}`, variable });
   } catch (error) {
-    if (isRefusedSetting(error)) return false;
-    throw error;
+    if (!REFUSED_SETTING.test(errorCode(error instanceof Error ? error.cause : undefined))) throw error;
+    // Whoever lets nobody in at all has another reason.
+    await withClient(url, () => Promise.resolve(), { variable });
+    return false;
   }
 }
 
@@ -52,10 +49,10 @@ function leadToOneDatabase(url: string, directUrl: string): Promise<boolean> {
  */
 export async function requireUsableAddresses(url: string, directUrl: string | undefined, options: SetupOptions): Promise<void> {
   if (directUrl === undefined) {
-    if (await keepsSessions(url)) return;
+    if (await keepsSessions(url, 'DATABASE_URL')) return;
     throw new StartupError('DATABASE_URL leads to a connection pooler that keeps no sessions, such as PgBouncer in transaction mode. Set DATABASE_DIRECT_URL to the address of PostgreSQL itself, beside it.');
   }
-  if (!(await keepsSessions(directUrl))) throw new StartupError('DATABASE_DIRECT_URL leads to a connection pooler that keeps no sessions. It must be the address of PostgreSQL itself.');
+  if (!(await keepsSessions(directUrl, 'DATABASE_DIRECT_URL'))) throw new StartupError('DATABASE_DIRECT_URL leads to a connection pooler that keeps no sessions. It must be the address of PostgreSQL itself.');
   await requireSafeLogin(url, options);
   if (!(await leadToOneDatabase(url, directUrl))) throw new StartupError('DATABASE_URL and DATABASE_DIRECT_URL lead to two different databases. They must be two ways to the same one.');
 }

@@ -154,6 +154,9 @@ describeWithPgBouncer('behind PgBouncer in transaction mode, five connections fo
       await ignoring.stop();
     }
     await expect(requireUsableAddresses(database.url, undefined, OPTIONS)).resolves.toBeUndefined();
+    const wrong = (url: string): string => url.replace(/[^/]*$/, 'nowhere');
+    await expect(requireUsableAddresses(wrong(bouncer.url), undefined, OPTIONS)).rejects.toThrow(/^The database nowhere at \S+ cannot be reached \(.+\)\. Check DATABASE_URL\.$/);
+    await expect(requireUsableAddresses(bouncer.url, wrong(database.url), OPTIONS)).rejects.toThrow(/database "nowhere" does not exist\)\. Check DATABASE_DIRECT_URL\.$/);
   });
 
   it('a direct address of another database is found out', async () => {
