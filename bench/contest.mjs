@@ -1,17 +1,28 @@
 // A floor and a subject under the same load, in turns: what slows the machine down for a while slows both, and the ratio stays.
 
-const WARM_UP_SECONDS = 3;
-const ROUND_SECONDS = 2;
+const WARM_UP_SECONDS = 2;
+const ROUND_SECONDS = 1.5;
 const ROUNDS = 5;
+const FEWEST_ANSWERS = 20;
+const PATIENCE_SECONDS = 15;
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
-async function roundOf(load, contender, seconds) {
+async function attempt(load, contender, seconds) {
   const requests = contender.requests();
   const before = await contender.server.cpuMicros();
-  const { answers, seconds: taken, p50Ms, p99Ms } = await load.round({ url: contender.server.url, requests }, seconds);
+  const { answers, seconds: taken, p50Ms, p99Ms } = await load.round({ url: contender.server.url, requests, status: contender.status }, seconds);
   if (contender.repeats === false && answers > requests.length) throw new Error(`${contender.server.name} answered ${answers} requests, more than the ${requests.length} different ones`);
-  return { perSecond: answers / taken, p50Ms, p99Ms, cpuMicros: ((await contender.server.cpuMicros()) - before) / answers };
+  return { answers, perSecond: answers / taken, p50Ms, p99Ms, cpuMicros: ((await contender.server.cpuMicros()) - before) / answers };
+}
+
+/** Twice as long, and longer still, where a machine that others use lets too few answers through to speak of. */
+async function roundOf(load, contender, seconds) {
+  for (let lasting = seconds; ; lasting *= 2) {
+    const { answers, ...measured } = await attempt(load, contender, lasting);
+    if (answers >= FEWEST_ANSWERS) return measured;
+    if (lasting > PATIENCE_SECONDS) throw new Error(`${contender.server.name} gave ${answers} answers in ${lasting} s`);
+  }
 }
 
 const summary = (rounds) => Object.fromEntries(Object.keys(rounds[0]).map((measure) => [measure, median(rounds.map((round) => round[measure]))]));
@@ -31,8 +42,8 @@ export async function inTurns(floor, subject) {
 }
 
 /**
- * @param floor, subject `{ server, requests(), repeats }`: `requests` is asked anew for each round; a round that would
- *   send one of them twice fails when `repeats` is false
+ * @param floor, subject `{ server, requests(), repeats, status }`: `requests` is asked anew for each round; a round that would
+ *   send one of them twice fails when `repeats` is false; whatever is not answered with `status`, 200 unless it says so, fails it, too
  * @returns for both the medians over all rounds: answers a second, latencies, CPU time of the server for one answer
  */
 export function contest(load, floor, subject) {

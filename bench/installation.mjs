@@ -5,24 +5,33 @@ import pg from 'pg';
 import { seed } from './seed.mjs';
 
 export class Installation {
-  #api;
+  #signIn;
   #token;
   #client;
   #dataDir;
 
-  constructor(api, worker, { token, client, dataDir }) {
-    this.#api = api;
+  constructor(api, worker, { signIn, client, dataDir, atRest }) {
+    this.api = api;
     this.worker = worker;
-    this.#token = token;
+    /** What each had of the memory before anybody asked for anything, in bytes. */
+    this.atRest = atRest;
+    this.#signIn = signIn;
     this.#client = client;
     this.#dataDir = dataDir;
   }
 
-  static async open(api, worker, { superuserUrl, dataDir }) {
-    const { token } = await seed(api.url, superuserUrl, 1);
+  static async open(api, worker, { superuserUrl, dataDir, atRest }) {
+    const { token, signIn } = await seed(api.url, superuserUrl, 1);
     const client = new pg.Client({ connectionString: superuserUrl });
     await client.connect();
-    return new Installation(api, worker, { token, client, dataDir });
+    const installation = new Installation(api, worker, { signIn, client, dataDir, atRest });
+    installation.#token = token;
+    return installation;
+  }
+
+  /** Before a row: a token holds for a quarter of an hour, and the rows before may have taken longer. */
+  async signInAgain() {
+    this.#token = await this.#signIn();
   }
 
   async upload(name, bytes) {
@@ -50,6 +59,23 @@ export class Installation {
     return rows[0];
   }
 
+  /** @returns when the last of the jobs made since then ended */
+  async untilEnded(since) {
+    for (;;) {
+      const { open, failed, lastEnded } = await this.progress(since);
+      if (failed > 0) throw new Error(`${failed} documents failed`);
+      if (open === 0) return lastEnded;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** A list and a search, as a load can send them. */
+  requests() {
+    const headers = { authorization: `Bearer ${this.#token}` };
+    const search = { method: 'POST', path: '/api/v1/search', headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify({ query: 'bees of the lighthouse' }) };
+    return [{ path: '/api/v1/documents?limit=20', headers }, search];
+  }
+
   /** In ms since 1970. */
   async startOf(id) {
     const { rows } = await this.#client.query('SELECT (extract(epoch FROM started_at) * 1000)::float AS at FROM jobs WHERE id = $1', [id]);
@@ -68,7 +94,7 @@ export class Installation {
   }
 
   async #call(path, init = {}) {
-    const response = await fetch(`${this.#api.url}${path}`, { ...init, headers: { ...init.headers, authorization: `Bearer ${this.#token}` } });
+    const response = await fetch(`${this.api.url}${path}`, { ...init, headers: { ...init.headers, authorization: `Bearer ${this.#token}` } });
     const answer = await response.json();
     if (!response.ok) throw new Error(`${path} answered ${response.status}: ${JSON.stringify(answer)}`);
     return answer;

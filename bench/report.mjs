@@ -1,4 +1,4 @@
-// What came out, as one table.
+// What came out, as one table: for a terminal, or for a page.
 import { cpus, loadavg, totalmem } from 'node:os';
 
 export function describeMachine() {
@@ -8,14 +8,20 @@ export function describeMachine() {
 
 const reached = ({ ratio, expected }) => (expected.atLeast === undefined ? ratio <= expected.atMost : ratio >= expected.atLeast);
 const inWords = ({ atLeast, atMost }) => (atLeast === undefined ? `≤ ${atMost.toFixed(2)}` : `≥ ${atLeast.toFixed(2)}`);
-const figure = (value, unit) => (value === null ? '' : `${value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(2)} ${unit}`);
+const digits = (value) => (Number.isInteger(value) || value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(2));
+const figure = (value, unit) => (value === null ? '' : `${digits(value)} ${unit}`.trimEnd());
+
+export function duration(seconds) {
+  const whole = Math.round(seconds);
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
 
 /** Puts beside each finding the ratio that another run found. */
 export function compared(findings, earlier) {
   return findings.map((finding) => ({ ...finding, before: earlier.find(({ row, measure }) => row === finding.row && measure === finding.measure)?.ratio ?? null }));
 }
 
-function lineOf(finding, previous) {
+function cellsOf(finding, previous) {
   const { row, measure, unit, floor, subject, ratio, expected, before } = finding;
   return [
     row === previous?.row ? '' : row,
@@ -29,12 +35,27 @@ function lineOf(finding, previous) {
   ];
 }
 
-export function table(findings, { node, cpu, cores, memoryGiB, loadBefore }) {
+function linesOf(findings) {
   const head = ['row', 'measure', 'floor', 'subject', 'ratio', ...(findings.some((finding) => finding.before !== undefined) ? ['before'] : []), 'expected', ''];
-  const lines = [head, ...findings.map((finding, at) => lineOf(finding, findings[at - 1]))];
-  const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column].length)));
+  return [head, ...findings.map((finding, at) => cellsOf(finding, findings[at - 1]))];
+}
+
+const sentence = ({ node, cpu, cores, memoryGiB, loadBefore }, seconds) => `Node ${node}, ${cores} × ${cpu}, ${memoryGiB} GiB; load before ${loadBefore.toFixed(2)}; took ${duration(seconds)}`;
+
+export function table({ findings, machine, seconds }) {
+  const lines = linesOf(findings);
+  const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
   const rule = widths.map((width) => '─'.repeat(width)).join('──');
   const [first, ...rest] = lines.map((line) => line.map((cell, column) => cell.padEnd(widths[column])).join('  ').trimEnd());
-  const machine = `Node ${node}, ${cores} × ${cpu}, ${memoryGiB} GiB; load before ${loadBefore.toFixed(2)}`;
-  return ['', first, rule, ...rest, '', machine, ''].join('\n');
+  return ['', first, rule, ...rest, '', sentence(machine, seconds), ''].join('\n');
+}
+
+/** The same, as bench/README.md has it. */
+export function markdown({ at, findings, machine, seconds }) {
+  const [head, ...rest] = linesOf(findings);
+  const numeric = (column) => ['floor', 'subject', 'ratio', 'before'].includes(head[column]);
+  const line = (cells) => `| ${cells.join(' | ')} |`;
+  const rule = line(head.map((_, column) => (numeric(column) ? '--:' : '---')));
+  const rows = rest.map(([row, ...cells]) => line([row === '' ? '' : `\`${row}\``, ...cells]));
+  return [line(head), rule, ...rows, '', `${at.slice(0, 10)}: ${sentence(machine, seconds)}.`, ''].join('\n');
 }

@@ -1,46 +1,62 @@
 // `npm run bench`: measures the server against floors within one run and prints what came out. See bench/README.md.
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { buildIfStale, root } from '../scripts/build.mjs';
+import { buildIfStale } from '../scripts/build.mjs';
 import { newEnoughNode } from '../scripts/node24.mjs';
-import { compared, describeMachine, table } from './report.mjs';
+import { compared, describeMachine, duration, markdown, table } from './report.mjs';
+import { readResults, writeResults } from './results.mjs';
 import { ROWS } from './rows/index.mjs';
 import { World } from './world.mjs';
 
-const LATEST = join(root, 'bench/results/latest.json');
+const OPTIONS = { all: { type: 'boolean' }, compare: { type: 'string' }, markdown: { type: 'string' }, profile: { type: 'string' } };
 
 function readArguments() {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { compare: { type: 'string' }, profile: { type: 'string' } } });
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: OPTIONS });
   const unknown = positionals.filter((name) => !ROWS.some((row) => row.name === name));
   if (unknown.length > 0) throw new Error(`There is no row called ${unknown.join(', ')}; there are ${ROWS.map((row) => row.name).join(', ')}.`);
-  return { ...values, rows: ROWS.filter((row) => positionals.length === 0 || positionals.includes(row.name)) };
+  const isWanted = ({ name, isSlow }) => (positionals.length > 0 ? positionals.includes(name) : values.all || !isSlow);
+  return { ...values, rows: ROWS.filter(isWanted) };
 }
 
-async function measure(world, rows) {
-  const findings = [];
+/** A row that fails takes none of the others with it, nor what they found. */
+async function measure(world, rows, signal) {
+  const [findings, failed] = [[], []];
   for (const row of rows) {
+    if (signal.aborted) break;
     const begun = performance.now();
-    for (const finding of await row.run(world)) findings.push({ row: row.name, ...finding });
-    console.error(`${row.name} (${row.title}): ${((performance.now() - begun) / 1000).toFixed(0)} s`);
+    try {
+      for (const finding of await row.run(world)) findings.push({ row: row.name, ...finding });
+      console.error(`${row.name} (${row.title}): ${duration((performance.now() - begun) / 1000)}`);
+    } catch (error) {
+      failed.push(row.name);
+      console.error(`${row.name} failed: ${error.stack}`);
+    }
   }
-  return findings;
+  return { findings, failed };
 }
 
 async function main() {
-  const { rows, compare, profile } = readArguments();
-  const earlier = compare === undefined ? undefined : JSON.parse(await readFile(compare, 'utf8'));
+  const { rows, compare, markdown: page, profile } = readArguments();
+  const earlier = compare === undefined ? undefined : await readResults(compare);
   if (!(await buildIfStale())) throw new Error('The build failed.');
-  const machine = describeMachine();
+  const [machine, begun] = [describeMachine(), performance.now()];
   const world = new World({ profile });
-  const stop = () => void world.close().then(() => process.exit(130));
+  const stopping = new AbortController();
+  const stop = () => {
+    stopping.abort();
+    void world.close().then(() => process.exit(130));
+  };
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
   try {
-    const findings = await measure(world, rows);
-    console.log(table(earlier ? compared(findings, earlier.findings) : findings, machine));
-    await mkdir(join(root, 'bench/results'), { recursive: true });
-    await writeFile(LATEST, `${JSON.stringify({ at: new Date().toISOString(), machine, findings }, null, 2)}\n`);
+    const { findings, failed } = await measure(world, rows, stopping.signal);
+    if (stopping.signal.aborted) return;
+    const results = { at: new Date().toISOString(), machine, seconds: (performance.now() - begun) / 1000, failed, findings };
+    await writeResults(results);
+    const shown = earlier ? { ...results, findings: compared(findings, earlier.findings) } : results;
+    console.log(table(shown));
+    if (page !== undefined) await writeFile(page, markdown(shown));
+    if (failed.length > 0) throw new Error(`no numbers of ${failed.join(', ')}; why is above.`);
   } finally {
     await world.close();
   }

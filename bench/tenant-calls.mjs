@@ -24,6 +24,13 @@ export class TenantCalls {
     return (await this.timed(method, path, body)).answer;
   }
 
+  /** Somebody else over the same connection. */
+  as(token) {
+    const other = new TenantCalls(this.#url, token);
+    other.#agent = this.#agent;
+    return other;
+  }
+
   close() {
     this.#agent.destroy();
   }

@@ -1,92 +1,23 @@
 // What the rows measure in: one embedded PostgreSQL, databases in it, servers on them. Each is made when a row first asks for it.
-import { fork } from 'node:child_process';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { Installation } from './installation.mjs';
 import { Load } from './load.mjs';
-import { seed, seedTenants } from './seed.mjs';
+import { Pairs } from './pairs.mjs';
+import { startRedis } from './redis.mjs';
+import { seed, seedDocuments, seedTenants } from './seed.mjs';
+import { ServerProcess } from './server-process.mjs';
 import { TenantCalls } from './tenant-calls.mjs';
 
 const from = (file) => import(`../dist/src/${file}`);
-const START_DEADLINE_MS = 60_000;
-const PATIENCE_MS = 20_000;
 
-/** A server in a process of its own, which ends with this one. */
-class ServerProcess {
-  constructor(name, child, url) {
-    this.name = name;
-    this.child = child;
-    this.url = url;
-  }
+/** Of a growing installation. */
+export const ADMINISTRATOR = { email: 'admin@example.com', password: 'correct-horse-battery' };
 
-  static async start(name, script, environment, profile) {
-    const execArgv = profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profile, '--cpu-prof-name', `${name}.cpuprofile`];
-    const child = fork(fileURLToPath(new URL(`servers/${script}.mjs`, import.meta.url)), {
-      execArgv,
-      env: { ...process.env, ...environment },
-      // The log is written, by system calls of its own, and read by nobody: a reader would take its time from the two that are measured.
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    });
-    return new ServerProcess(name, child, (await answerOf(child, name, START_DEADLINE_MS)).url);
-  }
-
-  /** Of user and system, in µs, since the process began. */
-  async cpuMicros() {
-    this.child.send('cpu');
-    return (await answerOf(this.child, this.name, PATIENCE_MS)).cpuMicros;
-  }
-
-  /** It stands still until it may `go` on. */
-  pause() {
-    this.child.kill('SIGSTOP');
-  }
-
-  go() {
-    this.child.kill('SIGCONT');
-  }
-
-  /** Has it do something that takes a while, such as a round. */
-  async ask(message, patienceMs = PATIENCE_MS) {
-    this.child.send(message);
-    const { failure, ...answer } = await answerOf(this.child, this.name, patienceMs);
-    if (failure !== undefined) throw new Error(`the server ${this.name} failed: ${failure}`);
-    return answer;
-  }
-
-  async stop() {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    const ended = new Promise((resolve) => this.child.once('exit', resolve));
-    const giveUp = setTimeout(() => this.child.kill('SIGKILL'), PATIENCE_MS);
-    // A server that stands still hears nothing.
-    this.go();
-    this.child.disconnect();
-    await ended;
-    clearTimeout(giveUp);
-  }
-}
-
-function answerOf(child, name, deadlineMs) {
-  return new Promise((resolve, reject) => {
-    const fail = (why) => {
-      stopListening();
-      reject(new Error(`the server ${name} ${why}`));
-    };
-    const onMessage = (message) => {
-      stopListening();
-      resolve(message);
-    };
-    const onExit = (code, signal) => fail(`ended (${signal ?? code})`);
-    const timer = setTimeout(fail, deadlineMs, `said nothing for ${deadlineMs / 1000} s`);
-    const stopListening = () => {
-      clearTimeout(timer);
-      child.off('message', onMessage).off('exit', onExit);
-    };
-    child.on('message', onMessage).on('exit', onExit);
-  });
-}
+/** Enough for a list to be a page of it. */
+const DOCUMENTS = 10_000;
 
 export class World {
   #options;
@@ -110,7 +41,26 @@ export class World {
       const { url, superuserUrl } = await this.#database(name);
       const dataDir = await this.#directory(name);
       const server = await this.#start(name, 'morag', { NODE_ENV: 'development', DATABASE_URL: url, DATA_DIR: dataDir, ROLE: 'api', LOG_LEVEL: 'info', DOCS_ENABLED: 'false' });
-      return { server, ...(await seed(server.url, superuserUrl, keys)) };
+      return { server, url, superuserUrl, ...(await seed(server.url, superuserUrl, keys)) };
+    });
+  }
+
+  /** The same of few keys, with documents, and a plain process on its database that can answer as it does. */
+  documented() {
+    return this.#once('documented', async () => {
+      const { server, signIn, url, superuserUrl } = await this.morag(10);
+      const { databases } = await this.#calls(server, await signIn()).call('GET', '/api/v1/databases');
+      const documents = await seedDocuments(superuserUrl, databases[0].id, DOCUMENTS);
+      const plain = await this.#start('plain-documents', 'plain-documents', { DATABASE_URL: url, DIRECTORY: await this.#directory('plain-documents') });
+      return { server, signIn, plain, documents };
+    });
+  }
+
+  /** The same of few keys, and a plain process that keeps what it is sent. */
+  uploading() {
+    return this.#once('uploading', async () => {
+      const plain = await this.#start('plain-upload', 'plain-upload', { DIRECTORY: await this.#directory('plain-upload') });
+      return { plain, ...(await this.morag(10)) };
     });
   }
 
@@ -133,9 +83,25 @@ export class World {
       const environment = { NODE_ENV: 'development', DATABASE_URL: url, DATA_DIR: dataDir, LOG_LEVEL: 'info', DOCS_ENABLED: 'false' };
       const api = await this.#start('api', 'installed', { ...environment, ROLE: 'api' });
       const worker = await this.#start('worker', 'installed', { ...environment, ROLE: 'worker' });
-      const installation = await Installation.open(api, worker, { superuserUrl, dataDir });
+      const atRest = { api: await api.residentBytes(), worker: await worker.residentBytes() };
+      const installation = await Installation.open(api, worker, { superuserUrl, dataDir, atRest });
       this.#closing.unshift(() => installation.close());
       return installation;
+    });
+  }
+
+  /** So many pairs of an API process and a worker, each process with such a share of a processor, and the people who use them. */
+  pairs(count, share) {
+    return this.#once(`pairs ${count}`, async () => {
+      const name = `pairs_${count}`;
+      const [{ url, superuserUrl }, dataDir, { url: redisUrl }] = await Promise.all([this.#database(`morag_${name}`), this.#directory(name), this.#redis()]);
+      const environment = { NODE_ENV: 'development', DATABASE_URL: url, REDIS_URL: redisUrl, DATA_DIR: dataDir, LOG_LEVEL: 'info', DOCS_ENABLED: 'false' };
+      const limits = [];
+      this.#closing.unshift(() => Promise.all(limits.map((limit) => limit.end())));
+      const pairs = await Pairs.open(count, { superuserUrl, start: (process, role) => this.#start(process, 'installed', { ...environment, ROLE: role }) });
+      this.#closing.unshift(() => pairs.close());
+      limits.push(...pairs.limitTo(share));
+      return pairs;
     });
   }
 
@@ -149,6 +115,20 @@ export class World {
     });
   }
 
+  /** A server on a database that somebody fills while it runs; `beside` starts another process on the same. */
+  growing(name, role = 'api') {
+    return this.#once(`growing ${name}`, async () => {
+      const { url, superuserUrl } = await this.#database(`morag_growing_${name}`);
+      const environment = { NODE_ENV: 'development', DATABASE_URL: url, DATA_DIR: await this.#directory(name), ROLE: role, LOG_LEVEL: 'info', DOCS_ENABLED: 'false' };
+      const beside = (script, more = {}) => this.#start(`${name} ${script}`, script, { ...environment, ...more });
+      const server = await beside('morag', { ADMIN_EMAIL: ADMINISTRATOR.email, ADMIN_PASSWORD: ADMINISTRATOR.password });
+      const client = new pg.Client({ connectionString: superuserUrl });
+      await client.connect();
+      this.#closing.unshift(() => client.end());
+      return { server, client, beside };
+    });
+  }
+
   /** An API, and a plain process on its vectors, which can also fill the tenant's databases past it. */
   searchable() {
     return this.#once('searchable', async () => {
@@ -159,6 +139,18 @@ export class World {
       const plain = await this.#start('plain-search', 'plain-search', { SUPERUSER_URL: superuserUrl, DATA_DIR: dataDir });
       return { plain, calls: this.#calls(api, token) };
     });
+  }
+
+  /** A database that is up to date, and where a server of nobody's may keep its data and its compiled code. */
+  startable() {
+    return this.#once('startable', async () => {
+      const { url } = await this.#database('morag_startable');
+      return { url, dataDir: await this.#directory('startable'), cacheDir: await this.#directory('compiled') };
+    });
+  }
+
+  emptyDirectory() {
+    return this.#directory('empty');
   }
 
   /** @returns files of the same names, each `{ file, type }`, for who reads them from disk */
@@ -212,6 +204,14 @@ export class World {
     await chmod(directory, 0o755);
     this.#closing.unshift(() => rm(directory, { recursive: true, force: true }));
     return directory;
+  }
+
+  #redis() {
+    return this.#once('redis', async () => {
+      const redis = await startRedis(await this.#directory('redis'));
+      this.#closing.unshift(() => redis.stop());
+      return redis;
+    });
   }
 
   #postgres() {

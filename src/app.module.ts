@@ -39,15 +39,17 @@ export class AppModule implements OnApplicationShutdown {
   }
 
   static with(config: Config, databaseUrl: string): DynamicModule {
+    // What lasts longer than a transaction: listening, and the role of the queue's connections.
+    const directUrl = config.env.DATABASE_DIRECT_URL ?? databaseUrl;
     return {
       module: AppModule,
       imports: [
         ConfigModule.forRoot(config),
         MetricsModule,
-        PersistenceModule.forRoot(databaseUrl, config.env.DATABASE_POOL),
-        EventsModule.forRoot(databaseUrl),
+        PersistenceModule.forRoot(databaseUrl, config.env),
+        EventsModule.forRoot(directUrl),
         AuditModule,
-        JobsModule.forRoot(databaseUrl),
+        JobsModule.forRoot(directUrl),
         RateLimitsModule,
         OutboundModule,
         EmbeddingsModule,

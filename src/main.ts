@@ -115,9 +115,11 @@ class Server {
     const warn = (message: string): void => this.logger.warn(message);
     if (this.config.env.DATABASE_URL === undefined) this.embedded = await EmbeddedPostgres.join(this.config.dataDir, warn);
     const databaseUrl = this.embedded?.url ?? this.config.env.DATABASE_URL!;
-    const { migrate, waitForSchema } = await import('./schema.js');
-    const { NODE_ENV, MIGRATE_ON_START } = this.config.env;
-    await (MIGRATE_ON_START || this.onlyMigrates ? migrate : waitForSchema)(databaseUrl, { production: NODE_ENV === 'production', warn });
+    const [{ migrate, waitForSchema }, { requireUsableAddresses }] = await Promise.all([import('./schema.js'), import('./persistence/database-addresses.js')]);
+    const { NODE_ENV, MIGRATE_ON_START, DATABASE_DIRECT_URL } = this.config.env;
+    const options = { production: NODE_ENV === 'production', warn };
+    await requireUsableAddresses(databaseUrl, DATABASE_DIRECT_URL, options);
+    await (MIGRATE_ON_START || this.onlyMigrates ? migrate : waitForSchema)(DATABASE_DIRECT_URL ?? databaseUrl, options);
     return databaseUrl;
   }
 

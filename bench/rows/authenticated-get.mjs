@@ -8,16 +8,16 @@ const row = (name, title, headersOf) => ({
   title: `authenticated GET (${title}) against bare NestJS on Fastify`,
   async run(world) {
     const [floor, subject] = [await world.floor('bare-nest'), await world.morag(10)];
-    const path = '/bench/ping';
+    const [path, headers] = ['/bench/ping', await headersOf(subject)];
     return findingsOf(
       await contest(
         await world.load(),
         { server: floor, requests: () => [{ path }] },
-        { server: subject.server, requests: () => [{ path, headers: headersOf(subject) }] },
+        { server: subject.server, requests: () => [{ path, headers }] },
       ),
       EXPECTED,
     );
   },
 });
 
-export const authenticatedGetRows = [row('key', 'key', ({ key }) => ({ 'x-api-key': key })), row('jwt', 'JWT', ({ token }) => ({ authorization: `Bearer ${token}` }))];
+export const authenticatedGetRows = [row('key', 'key', ({ key }) => ({ 'x-api-key': key })), row('jwt', 'JWT', async ({ signIn }) => ({ authorization: `Bearer ${await signIn()}` }))];

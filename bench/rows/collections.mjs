@@ -15,7 +15,7 @@ const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.le
 let texts = 0;
 let databases = 0;
 
-async function ingested(calls, databaseId) {
+export async function ingested(calls, databaseId) {
   texts += 1;
   const content = passages(texts * PASSAGES_A_TEXT, PASSAGES_A_TEXT).join('\n\n');
   const begun = performance.now();
@@ -28,7 +28,7 @@ async function ingested(calls, databaseId) {
   }
 }
 
-const created = async (calls) => calls.timed('POST', '/api/v1/databases', { name: `database-${(databases += 1)}` });
+export const created = async (calls) => calls.timed('POST', '/api/v1/databases', { name: `database-${(databases += 1)}` });
 
 async function peopled(calls, count) {
   // It has one from the beginning.
@@ -56,6 +56,8 @@ const NAMES = { search: 'search, p50', create: 'create a database, p50', ingest:
 export const collectionsRows = [
   {
     name: 'collections',
+    // Making a thousand takes minutes.
+    isSlow: true,
     title: `one tenant's work in one of ${MANY.toLocaleString('en')} databases against one of ${FEW}`,
     async run(world) {
       const few = await peopled(await world.whole('few'), FEW);

@@ -9,3 +9,14 @@ export function serve(url, close) {
   process.on('disconnect', () => void close().finally(() => process.exit(0)));
   process.send({ url });
 }
+
+/** Does the tasks it is asked for, one at a time, and answers what each gives back. */
+export function answer(tasks) {
+  process.on('message', (message) => {
+    if (tasks[message.task] === undefined) return;
+    Promise.resolve(tasks[message.task](message)).then(
+      (result) => process.send(result ?? {}),
+      (error) => process.send({ failure: error.stack }),
+    );
+  });
+}

@@ -1,6 +1,8 @@
 // The whole server, as built, with one more controller: the static handler, behind all that wraps a request.
+import { DataSource } from 'typeorm';
+import { answer, serve } from './child.mjs';
 import { pingController } from './ping.mjs';
-import { serve } from './child.mjs';
+import { recorderOf } from './recorder.mjs';
 
 const from = (file) => import(`../../dist/src/${file}`);
 const [{ createApp }, { createRootLogger }, { Config }, { RequirePermission }, { HealthModule }] = await Promise.all(
@@ -14,4 +16,5 @@ Reflect.defineMetadata('controllers', [...controllers, pingController(RequirePer
 const config = Config.fromEnvironment();
 const app = await createApp(config, config.env.DATABASE_URL, createRootLogger(config.env.LOG_LEVEL));
 await app.listen(0, '127.0.0.1');
+answer(recorderOf(app.get(DataSource, { strict: false })));
 serve(await app.getUrl(), () => app.close());

@@ -18,7 +18,7 @@ export class ApiKeyUsageService {
 
   async stats(principal: Principal, id: string, query: ApiKeyUsageQueryDto): Promise<ApiKeyUsageStatsDto> {
     const range = usageRange(query);
-    const report = await this.transactions.forTenant(principal.tenantId, async (tx) => {
+    const report = await this.transactions.forTenantReading(principal.tenantId, async (tx) => {
       if (!(await this.apiKeys.findById(tx, id))) throw new ApiKeyNotFound();
       return this.reports.report(tx, range, { apiKeyId: id });
     });

@@ -93,7 +93,7 @@ export class ApiKeysService {
     };
     const scope = `api-keys ${principal.tenantId} ${JSON.stringify(filter)}`;
     const before = this.cursors.decode(query.cursor, scope);
-    const { rows, total } = await this.transactions.forTenant(principal.tenantId, (tx) =>
+    const { rows, total } = await this.transactions.forTenantReading(principal.tenantId, (tx) =>
       this.apiKeys.listNewestFirst(tx, filter, { limit: query.limit, skip: query.skip, before }),
     );
     const page = pageOf(rows, query.limit);

@@ -49,7 +49,7 @@ export class AuditService {
   }
 
   private as({ tenantId }: Principal): Transact {
-    return (work) => this.transactions.forTenant(tenantId, work);
+    return (work) => this.transactions.forTenantReading(tenantId, work);
   }
 
   private async readPage<Dto extends { id: string }>(transact: Transact, filter: AuditFilter, query: ListAuditQueryDto, dtoOf: (entry: AuditEntry) => Dto) {

@@ -44,7 +44,7 @@ export async function makeBackup(env: Env, options: BackupOptions): Promise<void
   refuseUnfinishedRestore(config.dataDir);
   const embedded = env.DATABASE_URL === undefined ? await EmbeddedPostgres.join(config.dataDir, options.say) : undefined;
   try {
-    const snapshot = await DatabaseSnapshot.open(embedded?.url ?? env.DATABASE_URL!);
+    const snapshot = await DatabaseSnapshot.open(embedded?.url ?? env.DATABASE_DIRECT_URL ?? env.DATABASE_URL!);
     try {
       await new Backup(config, snapshot, options).run();
     } finally {

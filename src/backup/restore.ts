@@ -67,11 +67,11 @@ function refuseWithoutKeys(env: Env, { sealing_key_ids: needed }: Manifest, secr
   throw new StartupError('SEALING_KEY is not the one of the backup, whose stored credentials could not be opened. Set it (or SEALING_KEY_PREVIOUS), or say --without-keys to restore all the rest.');
 }
 
-async function refuseOccupied({ DATA_DIR, DATABASE_URL, BLOB_STORE }: Env, { migrations }: Manifest): Promise<void> {
+async function refuseOccupied({ DATA_DIR, DATABASE_URL, DATABASE_DIRECT_URL, BLOB_STORE }: Env, { migrations }: Manifest): Promise<void> {
   const dataDir = path.resolve(DATA_DIR);
   refuseUnfinishedRestore(dataDir);
   if (await isFilled(dataDir)) throw new StartupError(`DATA_DIR ${dataDir} is not empty${existsSync(path.join(dataDir, 'postgres')) ? ': there is an installation in it' : ''}. Restore into an empty directory.`);
-  if (DATABASE_URL !== undefined) await refuseUnlessEmpty(DATABASE_URL, migrations);
+  if (DATABASE_URL !== undefined) await refuseUnlessEmpty(DATABASE_DIRECT_URL ?? DATABASE_URL, migrations);
   if (BLOB_STORE !== undefined && (await holdsFiles(BLOB_STORE))) throw new StartupError(`BLOB_STORE is not empty. Restore into an empty one.`);
 }
 
@@ -132,7 +132,7 @@ class Restore {
   private async restoreDatabase({ dataDir, env }: Config): Promise<void> {
     const warn = (message: string): void => this.options.say(message);
     const embedded = env.DATABASE_URL === undefined ? await EmbeddedPostgres.join(dataDir, warn) : undefined;
-    const url = embedded?.url ?? env.DATABASE_URL!;
+    const url = embedded?.url ?? env.DATABASE_DIRECT_URL ?? env.DATABASE_URL!;
     try {
       // As far as the backup's were: whatever newer ones do to rows they do at the next start.
       await setUpDatabase(url, { production: env.NODE_ENV === 'production', warn, migrations: this.manifest.migrations.length });

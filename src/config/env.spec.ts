@@ -30,6 +30,8 @@ describe('in production', () => {
     ['a short former secret', { JWT_SECRET_PREVIOUS: 'short' }, 'JWT_SECRET_PREVIOUS must have at least 32 characters'],
     ['one secret for two purposes', { SEALING_KEY: PRODUCTION.JWT_SECRET }, 'SEALING_KEY must not be the JWT_SECRET'],
     ['a short token for the metrics', { METRICS_TOKEN: 'metrics' }, 'METRICS_TOKEN must have at least 16 characters'],
+    ['a direct address beside no database', { DATABASE_DIRECT_URL: 'postgres://db/morag' }, 'DATABASE_DIRECT_URL needs a DATABASE_URL'],
+    ['a replica of no database', { DATABASE_REPLICA_URL: 'postgres://db/morag' }, 'DATABASE_REPLICA_URL needs a DATABASE_URL'],
     ['every proxy trusted', { TRUSTED_PROXIES: '0.0.0.0/0' }, 'TRUSTED_PROXIES must not be every address'],
     ['every IPv6 proxy trusted', { TRUSTED_PROXIES: '10.0.0.1, ::/0' }, 'TRUSTED_PROXIES must not be every address'],
     ['any origin allowed', { CORS_ORIGINS: '*' }, 'CORS_ORIGINS must be origins'],

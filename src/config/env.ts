@@ -63,6 +63,10 @@ export const VARIABLES = {
   DATA_DIR: withDefault(text, './.data', 'embedded database, vectors, files and generated secrets'),
   DATABASE_URL: secret(address('postgres:', 'postgresql:'), 'PostgreSQL (15 or newer) to use instead of the embedded one'),
   DATABASE_POOL: withDefault(integer(2, 200), '10', 'database connections this process may hold for requests and jobs'),
+  DATABASE_DIRECT_URL: secret(address('postgres:', 'postgresql:'), 'PostgreSQL itself, where `DATABASE_URL` leads to a pooler in transaction mode such as PgBouncer (unset: `DATABASE_URL`)'),
+  DATABASE_REPLICA_URL: secret(address('postgres:', 'postgresql:'), 'streaming replica on which lists and usage are read (unset: none)'),
+  DATABASE_REPLICA_POOL: optional(integer(1, 200), 'connections to the replica that this process may hold (unset: as `DATABASE_POOL`)'),
+  DATABASE_REPLICA_MAX_LAG_MS: withDefault(integer(500, 60_000), '1000', 'the replica is read while it shows everything that was written so many milliseconds ago'),
   MIGRATE_ON_START: withDefault(flag, 'true', '`false`: this process does not migrate, and starts once `--migrate` has been run, by a login with more rights'),
   REDIS_URL: secret(address('redis:', 'rediss:'), 'Redis that counts rate limits for all processes together (unset: each process counts for itself)'),
   BLOB_STORE: optional(blobAddress, 'where original files are kept: `file:///absolute/path` or `s3://bucket/prefix?region=…&endpoint=https://…`, with credentials as the AWS SDK finds them, such as AWS_ACCESS_KEY_ID (unset: `blobs` in DATA_DIR)'),
@@ -99,6 +103,8 @@ export class StartupError extends Error {
   override readonly name = 'StartupError';
 }
 
+/** They say more about the database at `DATABASE_URL`. */
+const BESIDE_DATABASE_URL: readonly VariableName[] = ['DATABASE_DIRECT_URL', 'DATABASE_REPLICA_URL'];
 const REQUIRED_IN_PRODUCTION: readonly VariableName[] = ['JWT_SECRET', 'SEALING_KEY'];
 
 /**
@@ -113,6 +119,7 @@ export function readEnv(source: NodeJS.ProcessEnv = process.env): Env {
     if (result.success) env[name] = result.data;
     else problems.push(`${name} ${result.error.issues[0]?.message ?? 'is invalid'}`);
   }
+  for (const name of BESIDE_DATABASE_URL) if (env[name] !== undefined && !source['DATABASE_URL']) problems.push(`${name} needs a DATABASE_URL`);
   if (env['NODE_ENV'] === 'production') {
     for (const name of REQUIRED_IN_PRODUCTION) if (env[name] === undefined && !problems.some((problem) => problem.startsWith(`${name} `))) problems.push(`${name} must be set in production`);
     // Whoever learned one of them would have both.

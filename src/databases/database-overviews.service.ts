@@ -19,7 +19,7 @@ export class DatabaseOverviews {
   async list(principal: Principal, query: PageQueryDto): Promise<DatabaseListDto> {
     const scope = `databases ${principal.tenantId}`;
     const before = this.cursors.decode(query.cursor, scope);
-    const rows = await this.transactions.forTenant(principal.tenantId, (tx) =>
+    const rows = await this.transactions.forTenantReading(principal.tenantId, (tx) =>
       this.databases.listNewestFirst(tx, { limit: query.limit + 1, before, ids: principal.databaseIds }),
     );
     const page = pageOf(rows, query.limit);
@@ -27,7 +27,7 @@ export class DatabaseOverviews {
   }
 
   async listCollections(principal: Principal): Promise<CollectionsDto> {
-    const rows = await this.transactions.forTenant(principal.tenantId, (tx) =>
+    const rows = await this.transactions.forTenantReading(principal.tenantId, (tx) =>
       this.databases.listNewestFirst(tx, { limit: 1000, before: null, ids: principal.databaseIds }),
     );
     return { collections: rows.map((row) => row.collectionName), details: rows.map((row) => CollectionDto.from(row)) };

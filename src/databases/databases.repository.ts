@@ -45,6 +45,7 @@ export interface DatabasePage {
   ids: readonly string[] | null;
 }
 
+/** Documents are read by age, which is how they lie in the table: by name, which would do as well for the planner, each is on another page. */
 const OVERVIEW = `SELECT d.id, d.name, d.description, d.server_id AS "serverId", d.server_type AS "serverType", d.collection_name AS "collectionName",
     d.generation, d.embedding_provider AS "embeddingProvider", d.embedding_model AS "embeddingModel", d.dimensions, d.embedding_url AS "embeddingUrl",
     d.embedding_api_key IS NOT NULL AS "hasEmbeddingApiKey", d.distance, d.chunk_size AS "chunkSize", d.chunk_overlap AS "chunkOverlap",
@@ -56,7 +57,7 @@ const OVERVIEW = `SELECT d.id, d.name, d.description, d.server_id AS "serverId",
   FROM databases d
   CROSS JOIN LATERAL (
     SELECT count(*) AS count, COALESCE(sum(chunk_count), 0) AS points, COALESCE(sum(size_bytes), 0) AS bytes, max(updated_at) AS changed
-      FROM documents WHERE tenant_id = d.tenant_id AND database_id = d.id AND state <> 'DELETED'
+      FROM (SELECT chunk_count, size_bytes, updated_at FROM documents WHERE tenant_id = d.tenant_id AND database_id = d.id AND state <> 'DELETED' ORDER BY id DESC) by_age
   ) held`;
 
 @Injectable()

@@ -39,7 +39,7 @@ export class DocumentsService {
     const order = { by: query.sort_by, isAscending: query.sort_order === 'asc' };
     const scope = `documents ${principal.tenantId} ${JSON.stringify({ ...filter, ...order })}`;
     const after = positionFrom(this.cursors.decode(query.cursor, scope));
-    const { rows, counted } = await this.transactions.forTenant(principal.tenantId, async (tx) => ({
+    const { rows, counted } = await this.transactions.forTenantReading(principal.tenantId, async (tx) => ({
       rows: await this.lists.list(tx, filter, { order, limit: query.limit + 1, after }),
       counted: query.include_total ? { total: await this.lists.count(tx, filter) } : {},
     }));
@@ -69,7 +69,7 @@ export class DocumentsService {
   async stats(principal: Principal, databaseId: string | undefined): Promise<DocumentStatsDto> {
     const mine = principal.databaseIds;
     const named = databaseId === undefined ? mine : [databaseId].filter((id) => mine?.includes(id) ?? true);
-    return DocumentStatsDto.from(await this.transactions.forTenant(principal.tenantId, (tx) => this.statistics.sum(tx, named)));
+    return DocumentStatsDto.from(await this.transactions.forTenantReading(principal.tenantId, (tx) => this.statistics.sum(tx, named)));
   }
 
   /** Those of the version that is served; none before there is one. @throws DocumentNotFound, InvalidCursor also when another version is served by now */

@@ -52,7 +52,11 @@ export class EventDispatcher implements OnApplicationBootstrap, OnApplicationShu
     metrics: Metrics,
   ) {
     this.failures = metrics.counter('morag_event_failures_total', 'Times that a subscriber failed to handle an event, which is then tried again', ['subscriber']);
-    listener.hear(EVENT_CHANNEL, (tenantId) => this.look(tenantId));
+    listener.hear(EVENT_CHANNEL, (tenantId) => {
+      // What has happened is to be seen in lists at once, whichever process did it.
+      transactions.noteWrite(tenantId);
+      this.look(tenantId);
+    });
     listener.onConnected(() => this.keep(this.poll()));
   }
 

@@ -116,7 +116,7 @@ export class Listener implements OnModuleInit, OnApplicationShutdown {
         await client.connect();
         wasHeard = await this.listenOn(client, lost);
         if (wasHeard) await this.renew(client, lost);
-        else this.logger.warn('notifications of PostgreSQL do not arrive (is there a pooler in between?): nothing is remembered, everything is looked up');
+        else this.logger.warn('notifications of PostgreSQL do not arrive (does DATABASE_DIRECT_URL, or else DATABASE_URL, lead to a pooler?): nothing is remembered, everything is looked up');
       } catch (error) {
         this.reportLoss(error);
       } finally {

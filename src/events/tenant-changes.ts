@@ -55,7 +55,10 @@ export class TenantChanges {
     private readonly transactions: Transactions,
   ) {
     listener.onConnected(() => this.startAnew());
-    listener.hear(CHANGED_CHANNEL, (tenantId) => this.note(tenantId, 0));
+    listener.hear(CHANGED_CHANNEL, (tenantId) => {
+      this.note(tenantId, 0);
+      transactions.noteWrite(tenantId);
+    });
     listener.hear(FENCE_CHANNEL, (payload) => this.hold(payload));
     listener.hear(FENCED_CHANNEL, (payload) => this.heardBack(payload));
   }

@@ -15,7 +15,7 @@ export class JobStatistics {
   ) {}
 
   read({ tenantId, databaseIds }: Principal): Promise<JobStatsDto> {
-    return this.transactions.forTenant(tenantId, async (tx) => {
+    return this.transactions.forTenantReading(tenantId, async (tx) => {
       const byStatus = { ...NONE, ...(await this.statistics.countByStatus(tx, databaseIds)) };
       const open = await this.statistics.readOpen(tx, databaseIds);
       const { finished, failed, cancelled, averageSeconds, p50Seconds, p95Seconds } = await this.statistics.readRecent(tx, databaseIds);

@@ -97,7 +97,7 @@ export class JobsService {
     const filter = { status: query.status, documentId: query.document_id, databaseIds: principal.databaseIds };
     const scope = `jobs ${principal.tenantId} ${JSON.stringify(filter)}`;
     const before = this.cursors.decode(query.cursor, scope);
-    const { rows, counted } = await this.transactions.forTenant(principal.tenantId, async (tx) => ({
+    const { rows, counted } = await this.transactions.forTenantReading(principal.tenantId, async (tx) => ({
       rows: await this.jobs.listNewestFirst(tx, filter, { limit: query.limit + 1, before }),
       counted: query.include_total ? { total: await this.jobs.count(tx, filter) } : {},
     }));

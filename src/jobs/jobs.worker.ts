@@ -35,7 +35,9 @@ export class JobsWorker implements OnApplicationBootstrap {
   async onApplicationBootstrap(): Promise<void> {
     for (const queue of [...this.registry.jobs.map((handler) => handler.type), ...this.registry.tasks.map((handler) => handler.name)]) await this.queue.prepare(queue);
     if (this.config.env.ROLE === 'api') return;
-    for (const handler of this.registry.jobs) await this.queue.work(handler.type, JOBS_AT_ONCE, (work) => this.observation.observe(handler.type, work, 'lost', (attempt) => this.runJob(handler, work, attempt)));
+    for (const handler of this.registry.jobs) {
+      await this.queue.work(handler.type, JOBS_AT_ONCE, (work) => this.observation.observe(handler.type, work, 'lost', (attempt) => this.runJob(handler, work, attempt)), { grows: true });
+    }
     for (const handler of this.registry.tasks) await this.queue.work(handler.name, TASKS_AT_ONCE, (work) => this.runTask(handler.name, work, () => handler.run(work.data, work.signal)));
     for (const task of this.registry.schedules) {
       await this.queue.schedule(task.name, task.cron);

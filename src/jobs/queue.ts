@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
-import { PgBoss, type Job } from 'pg-boss';
+import { PgBoss, type GroupConcurrencyConfig, type Job } from 'pg-boss';
 import { errorMessage } from '../common/error-code.js';
 import { formatTraceparent, parseTraceparent, type TraceContext } from '../common/trace-context.js';
 import type { AnyTx } from '../persistence/transactions.js';
 import { currentContext } from '../tracing/tracing.js';
+import { GroupShares } from './group-shares.js';
 import { QUEUE_SCHEMA } from './queue.setup.js';
 
 /** How long running jobs may still finish when the process is asked to stop, in milliseconds. */
@@ -67,6 +68,7 @@ function workOf({ id, data, signal }: Job<Record<string, string> | null>): Queue
 export class Queue {
   private readonly logger = new Logger(Queue.name);
   private readonly boss: PgBoss;
+  private readonly shares: GroupShares;
   private readonly created = new Map<string, Promise<void>>();
   private readonly running = new Set<Promise<void>>();
   private started: Promise<unknown> | undefined;
@@ -91,10 +93,12 @@ export class Queue {
       superviseIntervalSeconds: 5,
       monitorIntervalSeconds: 5,
     });
-    this.boss.on('error', (error) => this.logger.warn(`queue: ${errorMessage(error)}`));
+    const warn = (error: unknown): void => this.logger.warn(`queue: ${errorMessage(error)}`);
+    this.boss.on('error', warn);
+    this.shares = new GroupShares(this.boss, PRESENCE_SECONDS * 1000, warn);
   }
 
-  /** Puts work in as part of the transaction: both happen or neither. One of a process' workers is always left for other groups. */
+  /** Puts work in as part of the transaction: both happen or neither. As many workers as there are processes are always left for other groups. */
   async send(tx: AnyTx, queue: string, data: Record<string, string>, group: string, { id, delaySeconds = 0, priority = 0 }: SendOptions = {}): Promise<void> {
     await this.prepare(queue);
     const { queryRunner } = tx.manager;
@@ -134,10 +138,12 @@ export class Queue {
     await this.boss.schedule(queue, cron, undefined, { missed: 'once' });
   }
 
-  async work(queue: string, concurrency: number, handle: (work: QueuedWork) => Promise<void>): Promise<void> {
+  /** @param grows whether each further process lets a group have more at once, or all of them together no more than one */
+  async work(queue: string, concurrency: number, handle: (work: QueuedWork) => Promise<void>, { grows = false } = {}): Promise<void> {
     await this.prepare(queue);
     // One is always free for somebody else: in turns, the next is whoever waits with least (`JobTurnsRepository`), but long work must not take them all.
-    const groupConcurrency = Math.max(1, concurrency - 1);
+    const share = Math.max(1, concurrency - 1);
+    const groupConcurrency = grows ? await this.shares.ofEachProcess(share) : share;
     for (let started = 0; started < concurrency; started++) await this.startWorker(queue, groupConcurrency, handle);
   }
 
@@ -149,13 +155,14 @@ export class Queue {
   async stop(): Promise<void> {
     this.stopping = true;
     if (!this.started) return;
+    this.shares.stop();
     await this.boss.stop({ graceful: true, timeout: DRAIN_MS });
     // The queue aborts what did not finish and does not wait for it, but its last word needs the database that closes next.
     await Promise.race([Promise.allSettled(this.running), delay(HAND_BACK_MS, undefined, { ref: false })]);
   }
 
   /** One worker each, because only by its own id can one be told to go on. */
-  private async startWorker(queue: string, groupConcurrency: number, handle: (work: QueuedWork) => Promise<void>): Promise<void> {
+  private async startWorker(queue: string, groupConcurrency: number | GroupConcurrencyConfig, handle: (work: QueuedWork) => Promise<void>): Promise<void> {
     const options = { localConcurrency: 1, groupConcurrency, pollingIntervalSeconds: 0.5, notifyPollingIntervalSeconds: 2, heartbeatRefreshSeconds: 2 };
     const worker: { id?: string } = {};
     worker.id = await this.boss.work<Record<string, string>>(queue, options, async ([job]: Job<Record<string, string>>[]) => {

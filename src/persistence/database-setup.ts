@@ -86,9 +86,17 @@ function judge(login: LoginRole, options: SetupOptions): void {
   options.warn(warning);
 }
 
-async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, application_name: 'morag-setup', connectionTimeoutMillis: 5000 });
-  await connectOrExplain(client, url);
+export interface ClientOptions {
+  /** As libpq has them, such as `-c role=…`. */
+  options?: string;
+  /** What the address was read from, for whoever has to correct it. */
+  variable?: 'DATABASE_URL' | 'DATABASE_DIRECT_URL';
+}
+
+/** @throws StartupError, with its cause, when there is no way in */
+export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>, { options, variable = 'DATABASE_URL' }: ClientOptions = {}): Promise<T> {
+  const client = new pg.Client({ connectionString: url, application_name: 'morag-setup', connectionTimeoutMillis: 5000, ...(options === undefined ? {} : { options }) });
+  await connectOrExplain(client, url, variable);
   try {
     return await work(client);
   } finally {
@@ -138,13 +146,13 @@ export async function setUpDatabase(url: string, options: SetupOptions): Promise
   });
 }
 
-async function connectOrExplain(client: pg.Client, url: string): Promise<void> {
+async function connectOrExplain(client: pg.Client, url: string, variable: string): Promise<void> {
   try {
     await client.connect();
   } catch (error) {
     const { host, pathname } = new URL(url);
     const reason = errorMessage(error) || errorCode(error);
-    throw new StartupError(`The database${pathname.replace('/', ' ')} at ${host} cannot be reached (${reason}). Check DATABASE_URL.`);
+    throw new StartupError(`The database${pathname.replace('/', ' ')} at ${host} cannot be reached (${reason}). Check ${variable}.`, { cause: error });
   }
 }
 

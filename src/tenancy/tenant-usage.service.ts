@@ -24,7 +24,7 @@ export class TenantUsageService {
     // The same figures that `GET /api-keys/{id}/usage` shows, and with their names.
     if (query.group_by === 'api_key' && !principal.permissions.includes('admin')) throw new InsufficientScope('admin');
     const range = usageRange(query);
-    return this.transactions.forTenant(principal.tenantId, async (tx) => {
+    return this.transactions.forTenantReading(principal.tenantId, async (tx) => {
       const usage = await this.reports.overTime(tx, range, DIMENSIONS[query.group_by]);
       const stock = await this.history.stockAt(tx, bucketEndsOf(range));
       const embedded = await this.reports.embedded(tx, range);

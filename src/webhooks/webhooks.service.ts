@@ -43,7 +43,7 @@ export class WebhooksService {
     const scope = `webhooks ${principal.tenantId}`;
     const before = this.cursors.decode(query.cursor, scope);
     const isBound = principal.databaseIds !== null;
-    const rows = isBound ? [] : await this.transactions.forTenant(principal.tenantId, (tx) => this.webhooks.listNewestFirst(tx, { limit: query.limit + 1, before }));
+    const rows = isBound ? [] : await this.transactions.forTenantReading(principal.tenantId, (tx) => this.webhooks.listNewestFirst(tx, { limit: query.limit + 1, before }));
     const page = pageOf(rows, query.limit);
     return { webhooks: page.rows.map((row) => WebhookDto.from(row)), ...this.cursors.pageInfo(page, query.limit, scope) };
   }

@@ -118,8 +118,8 @@ describe('the purge of a tenant', () => {
     return body.results.map((hit: { chunk_id: string }) => hit.chunk_id);
   }
 
-  const lockedOut = async (tenant: Furnished, at: Pick<ServerProcess, 'client'>): Promise<void> => {
-    for (const client of [at.client.asUser(tenant.token), at.client.asApiKey(await secretOf(tenant))]) {
+  const lockedOut = async (tenant: Furnished, { anonymous }: TestApp): Promise<void> => {
+    for (const client of [anonymous.asUser(tenant.token), anonymous.asApiKey(await secretOf(tenant))]) {
       for (const route of ['/api/v1/documents', '/api/v1/tenant/info', '/auth/me']) expect(await client.get(route)).toMatchObject({ status: 401, body: { code: 'invalid_credentials' } });
     }
   };
@@ -129,7 +129,7 @@ describe('the purge of a tenant', () => {
   describe('with documents, keys, sessions, usage and a worker at work', () => {
     let tenant: Furnished;
     let neighbour: Furnished;
-    let second: ServerProcess;
+    let second: TestApp;
     let worker: { reached: Promise<void>; release: () => void } | undefined;
     let before: { traces: Record<string, number>; vectors: number[]; found: unknown };
     let refreshToken: string;
@@ -138,7 +138,7 @@ describe('the purge of a tenant', () => {
     const steady = ({ usage_hourly: _, sessions: __, refresh_tokens: ___, ...rest }: Record<string, number>): Record<string, number> => rest;
 
     beforeAll(async () => {
-      second = await server.processBeside(embeddings.env);
+      second = await server.beside({ ...embeddings.env, ROLE: 'api' });
       tenant = await furnish('quetzalcoatlus');
       neighbour = await furnish('archaeopteryx');
       const key = await tenant.client.post('/api/v1/api-keys', { name: 'remembered', permissions: ['read'] });
@@ -146,11 +146,11 @@ describe('the purge of a tenant', () => {
       refreshToken = (await server.anonymous.post('/auth/login', { email: tenant.email, password: PASSWORD })).body.refresh_token;
       expect(await server.anonymous.post('/auth/login', { email: tenant.email, password: 'a-wrong-password' })).toMatchObject({ status: 401 });
       before = { traces: await tracesOf(neighbour), vectors: await vectorsOf(neighbour), found: await found(neighbour) };
-      for (const at of [second, { client: server.anonymous }]) expect((await at.client.asApiKey(secrets.get(tenant.tenantId)!).get('/api/v1/documents')).status).toBe(200);
+      for (const at of [second, server]) expect((await at.anonymous.asApiKey(secrets.get(tenant.tenantId)!).get('/api/v1/documents')).status).toBe(200);
     });
     afterAll(async () => {
       worker?.release();
-      await second.end('SIGKILL');
+      await second.app.close();
     });
 
     it('has something to remove everywhere', async () => {
@@ -159,17 +159,17 @@ describe('the purge of a tenant', () => {
       expect(Object.keys(await tracesOf(tenant))).toEqual(expect.arrayContaining(expected));
     });
 
-    it('lets nobody in from the moment it is answered, on any process, and waits for the worker', async () => {
+    it('lets nobody in from the moment it is answered, on any server, and waits for the worker', async () => {
       worker = hold('ensureCollection');
       expect((await tenant.client.post('/api/v1/ingest/text', { title: 'Held', content: 'A worker is at it.' })).status).toBe(202);
       await worker.reached;
       expect(await count('login_attempts WHERE subject = $1', [accountOf(tenant.email)])).toBe(1);
       const answer = await purge(tenant);
       expect(answer).toMatchObject({ status: 202, body: { tenant_id: tenant.tenantId, status: 'purging', purge_requested_at: expect.any(String) } });
-      await lockedOut(tenant, { client: server.anonymous });
+      await lockedOut(tenant, server);
       await lockedOut(tenant, second);
       const { email } = tenant;
-      for (const at of [server.anonymous, second.client]) {
+      for (const at of [server.anonymous, second.anonymous]) {
         const known = await at.post('/auth/login', { email, password: PASSWORD });
         const unknown = await at.post('/auth/login', { email: 'nobody@example.com', password: PASSWORD });
         expect(known.status).toBe(401);

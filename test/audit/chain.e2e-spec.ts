@@ -4,7 +4,6 @@ import { AuditUpkeep } from '../../src/audit/audit-upkeep.service.js';
 import { AuditVerification, type ChainHead, type ChainReport } from '../../src/audit/audit-verification.js';
 import { Months } from '../../src/persistence/months.js';
 import { createTenant, type Tenant } from '../support/factories.js';
-import type { ServerProcess } from '../support/server-process.js';
 import { TestApp } from '../support/test-app.js';
 
 const NOBODY = '00000000-0000-0000-0000-000000000000';
@@ -149,17 +148,17 @@ describe('the chain of the audit', () => {
     expect((await after(anew, head!)).problem).toBe(`link ${head!.sequence} is not the one that was anchored: the chain was made anew`);
   });
 
-  it('is unbroken after writers of two processes at once', async () => {
-    const other: ServerProcess = await server.processBeside();
+  it('is unbroken after writers of two servers at once', async () => {
+    const other = await server.beside({ ROLE: 'api' });
     try {
       const before = (await verify()).head!.sequence;
-      const clients = [tenant.client, other.client.asUser(tenant.token)];
+      const clients = [tenant.client, other.anonymous.asUser(tenant.token)];
       const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => clients[n % 2]!.patch('/api/v1/tenant/configuration', { default_chunk_size: 1000 + n })));
       expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
       const { problem, head } = await verify();
       expect([problem, head!.sequence]).toEqual([null, before + 40]);
     } finally {
-      await other.end();
+      await other.app.close();
     }
   });
 

@@ -1,5 +1,4 @@
 import { createTenant, eventually, forgetFailedSignIns, PASSWORD, type Tenant } from '../support/factories.js';
-import type { ServerProcess } from '../support/server-process.js';
 import { TestApp } from '../support/test-app.js';
 
 const WRONG = 'not-the-password';
@@ -10,19 +9,19 @@ const from = (address: string): Record<string, string> => ({ 'x-forwarded-for': 
 
 describe('guessing passwords', () => {
   let server: TestApp;
-  let beside: ServerProcess;
+  let beside: TestApp;
   let person: Tenant;
 
   beforeAll(async () => {
     server = await TestApp.start(BEHIND_PROXY);
-    beside = await server.processBeside(BEHIND_PROXY);
+    beside = await server.beside(BEHIND_PROXY);
   });
   beforeEach(async () => {
     await forgetFailedSignIns(server);
     person = await createTenant(server.anonymous);
   });
   afterAll(async () => {
-    await beside.end();
+    await beside.app.close();
     await server.stop();
   });
 
@@ -35,11 +34,11 @@ describe('guessing passwords', () => {
       [seconds],
     );
 
-  it('gets ten tries in fifteen minutes at an account, the later ones with growing pauses, from wherever and in whichever process', async () => {
+  it('gets ten tries in fifteen minutes at an account, the later ones with growing pauses, from wherever and at whichever server', async () => {
     const pauses: number[] = [];
     let tried = 0;
     for (let at = 0; tried < 10; at++) {
-      const answer = await tryIn(WRONG, from(`198.51.100.${at}`), at % 2 ? server.anonymous : beside.client);
+      const answer = await tryIn(WRONG, from(`198.51.100.${at}`), at % 2 ? server.anonymous : beside.anonymous);
       if (answer.status === 401) tried += 1;
       else {
         expect(answer).toMatchObject({ status: 429, body: { code: 'rate_limited', retryable: true } });
@@ -61,8 +60,8 @@ describe('guessing passwords', () => {
     expect((await tryIn(PASSWORD, from('203.0.113.9'))).status).toBe(200);
   });
 
-  it('gets no more by trying fifty times at once over two processes', async () => {
-    const answers = await Promise.all(Array.from({ length: 50 }, (_, at) => tryIn(WRONG, from(`198.51.100.${at}`), at % 2 ? server.anonymous : beside.client)));
+  it('gets no more by trying fifty times at once over two servers', async () => {
+    const answers = await Promise.all(Array.from({ length: 50 }, (_, at) => tryIn(WRONG, from(`198.51.100.${at}`), at % 2 ? server.anonymous : beside.anonymous)));
     const tried = answers.filter(({ status }) => status === 401).length;
     expect(tried).toBeGreaterThan(0);
     // Those under way at the fifth failure are let finish; whoever waits longer than the pause may try again meanwhile.
@@ -80,7 +79,7 @@ describe('guessing passwords', () => {
 
   it('is stopped at its source, however many accounts it tries, and neither another source nor a forged one is held for it', async () => {
     const spray = async (headers: Record<string, string>, at = server.anonymous) => (await tryIn(WRONG, headers, at, `${Math.random()}@example.com`)).status;
-    for (let at = 0; at < 5; at++) expect(await spray(from('198.51.100.7'), at % 2 ? server.anonymous : beside.client)).toBe(401);
+    for (let at = 0; at < 5; at++) expect(await spray(from('198.51.100.7'), at % 2 ? server.anonymous : beside.anonymous)).toBe(401);
     expect(await spray(from('198.51.100.7'))).toBe(429);
     // What the client itself puts before the proxy's word does not count.
     expect(await spray(from('203.0.113.50, 198.51.100.7'))).toBe(429);
@@ -92,18 +91,18 @@ describe('guessing passwords', () => {
   });
 
   it('cannot hide behind a header where no proxy is trusted', async () => {
-    const exposed = await server.processBeside();
+    const exposed = await server.beside();
     try {
       const statuses: number[] = [];
-      for (let at = 0; at < 6; at++) statuses.push((await tryIn(WRONG, from(`198.51.100.${at}`), exposed.client, `${at}@example.com`)).status);
+      for (let at = 0; at < 6; at++) statuses.push((await tryIn(WRONG, from(`198.51.100.${at}`), exposed.anonymous, `${at}@example.com`)).status);
       expect(statuses).toEqual([401, 401, 401, 401, 401, 429]);
     } finally {
-      await exposed.end();
+      await exposed.app.close();
     }
   });
 
   it('does not count what succeeds: forty at once with the right password all sign in', async () => {
-    const answers = await Promise.all(Array.from({ length: 40 }, (_, at) => tryIn(PASSWORD, {}, at % 2 ? server.anonymous : beside.client)));
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, at) => tryIn(PASSWORD, {}, at % 2 ? server.anonymous : beside.anonymous)));
     expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 40 }, () => 200));
   });
 

@@ -1,7 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { hash } from '@node-rs/argon2';
 import { administrator, changeStanding, createKey, createTenant, PASSWORD, type Tenant } from '../support/factories.js';
-import type { ServerProcess } from '../support/server-process.js';
 import { TestApp } from '../support/test-app.js';
 
 interface Tokens {
@@ -13,19 +12,19 @@ const anonymised = ({ status, body }: { status: number; body: object }): object 
 
 describe('sessions', () => {
   let server: TestApp;
-  /** A second process on the same database. */
-  let beside: ServerProcess;
+  /** A second server on the same database. */
+  let beside: TestApp;
   let person: Tenant;
 
   beforeAll(async () => {
     server = await TestApp.start();
-    beside = await server.processBeside();
+    beside = await server.beside();
   });
   beforeEach(async () => {
     person = await createTenant(server.anonymous);
   });
   afterAll(async () => {
-    await beside.end();
+    await beside.app.close();
     await server.stop();
   });
 
@@ -40,7 +39,7 @@ describe('sessions', () => {
   it('go on with a refresh token, which each works once and is followed by another', async () => {
     const first = await signIn();
     expect(first.refresh_token).toMatch(/^mr_[0-9A-Za-z]{38}$/);
-    const second = await refresh(first.refresh_token, beside.client);
+    const second = await refresh(first.refresh_token, beside.anonymous);
     expect(second).toMatchObject({ status: 200, body: { token_type: 'bearer', expires_in: 900, user: { email: person.email } } });
     expect(second.body.refresh_token).not.toBe(first.refresh_token);
     const third = await refresh(second.body.refresh_token);
@@ -53,8 +52,8 @@ describe('sessions', () => {
     const second = await refresh(first.refresh_token);
     const third = await refresh(second.body.refresh_token);
     const elsewhere = await signIn();
-    expect(await refresh(first.refresh_token, beside.client)).toMatchObject({ status: 401, body: { code: 'invalid_credentials' } });
-    for (const at of [server.anonymous, beside.client]) {
+    expect(await refresh(first.refresh_token, beside.anonymous)).toMatchObject({ status: 401, body: { code: 'invalid_credentials' } });
+    for (const at of [server.anonymous, beside.anonymous]) {
       for (const { access_token } of [first, second.body, third.body]) expect(await isLive(access_token, at)).toBe(false);
       expect((await refresh(third.body.refresh_token, at)).status).toBe(401);
     }
@@ -63,7 +62,7 @@ describe('sessions', () => {
 
   it('let one of many refreshes with the same token through, and then end: nobody can tell who the thief was', async () => {
     const { refresh_token } = await signIn();
-    const answers = await Promise.all(Array.from({ length: 10 }, (_, at) => refresh(refresh_token, at % 2 ? server.anonymous : beside.client)));
+    const answers = await Promise.all(Array.from({ length: 10 }, (_, at) => refresh(refresh_token, at % 2 ? server.anonymous : beside.anonymous)));
     const passed = answers.filter(({ status }) => status === 200);
     expect(passed).toHaveLength(1);
     expect(answers.filter(({ status }) => status === 401)).toHaveLength(9);
@@ -93,14 +92,14 @@ describe('sessions', () => {
     for (const { row } of rows) for (const needle of [refresh_token.slice(3, 35), Buffer.from(refresh_token).toString('hex')]) expect(row).not.toContain(needle);
   });
 
-  it('end one at a time by signing out, or all at once, in every process', async () => {
+  it('end one at a time by signing out, or all at once, on every server', async () => {
     const [one, other, third] = [await signIn(), await signIn(), await signIn()];
-    for (const { access_token } of [one, other, third]) expect(await isLive(access_token, beside.client)).toBe(true);
+    for (const { access_token } of [one, other, third]) expect(await isLive(access_token, beside.anonymous)).toBe(true);
     expect(await server.anonymous.asUser(one.access_token).post('/auth/logout')).toMatchObject({ status: 204, body: '' });
-    for (const at of [server.anonymous, beside.client]) expect([await isLive(one.access_token, at), await isLive(other.access_token, at)]).toEqual([false, true]);
+    for (const at of [server.anonymous, beside.anonymous]) expect([await isLive(one.access_token, at), await isLive(other.access_token, at)]).toEqual([false, true]);
     expect((await refresh(one.refresh_token)).status).toBe(401);
-    expect((await beside.client.asUser(other.access_token).post('/auth/logout', { everywhere: true })).status).toBe(204);
-    for (const at of [server.anonymous, beside.client]) for (const { access_token } of [other, third, { access_token: person.token }]) expect(await isLive(access_token, at)).toBe(false);
+    expect((await beside.anonymous.asUser(other.access_token).post('/auth/logout', { everywhere: true })).status).toBe(204);
+    for (const at of [server.anonymous, beside.anonymous]) for (const { access_token } of [other, third, { access_token: person.token }]) expect(await isLive(access_token, at)).toBe(false);
     expect((await refresh(third.refresh_token)).status).toBe(401);
     const key = await createKey(server.anonymous.asUser((await signIn()).access_token), ['admin']);
     expect(await key.client.post('/auth/logout', { everywhere: true })).toMatchObject({ status: 403, body: { code: 'session_required' } });
@@ -108,10 +107,10 @@ describe('sessions', () => {
 
   it('end with a new password, but for the one that set it', async () => {
     const [here, there] = [await signIn(), await signIn()];
-    expect(await isLive(there.access_token, beside.client)).toBe(true);
+    expect(await isLive(there.access_token, beside.anonymous)).toBe(true);
     const client = server.anonymous.asUser(here.access_token);
     expect((await client.post('/auth/change-password', { current_password: PASSWORD, new_password: 'a-wholly-new-password' })).status).toBe(204);
-    expect([await isLive(here.access_token, beside.client), await isLive(there.access_token, beside.client)]).toEqual([true, false]);
+    expect([await isLive(here.access_token, beside.anonymous), await isLive(there.access_token, beside.anonymous)]).toEqual([true, false]);
     expect((await refresh(there.refresh_token)).status).toBe(401);
     expect((await refresh(here.refresh_token)).status).toBe(200);
   });
@@ -120,9 +119,9 @@ describe('sessions', () => {
     const admin = await administrator(server);
     const { access_token, refresh_token } = await signIn();
     await changeStanding(admin, person.userId, { role: 'USER', is_active: true });
-    expect(await isLive(access_token, beside.client)).toBe(true);
+    expect(await isLive(access_token, beside.anonymous)).toBe(true);
     await changeStanding(admin, person.userId, change);
-    for (const at of [server.anonymous, beside.client]) expect(await isLive(access_token, at)).toBe(false);
+    for (const at of [server.anonymous, beside.anonymous]) expect(await isLive(access_token, at)).toBe(false);
     expect((await refresh(refresh_token)).status).toBe(401);
     const again = await server.anonymous.post('/auth/login', { email: person.email, password: PASSWORD });
     expect(again.status).toBe(change.is_active === false ? 401 : 200);
@@ -164,21 +163,21 @@ describe('sessions', () => {
 
   it('survive a change of the signing secret, as long as the old one is still named', async () => {
     const [old, renewed] = ['an-old-secret-of-more-than-32-characters', 'a-new-secret-of-more-than-32-characters!'];
-    const before = await server.processBeside({ JWT_SECRET: old });
-    const { body } = await before.client.post<Tokens>('/auth/login', { email: person.email, password: PASSWORD });
-    const [during, after] = await Promise.all([server.processBeside({ JWT_SECRET: renewed, JWT_SECRET_PREVIOUS: old }), server.processBeside({ JWT_SECRET: renewed })]);
+    const before = await server.beside({ JWT_SECRET: old });
+    const { body } = await before.anonymous.post<Tokens>('/auth/login', { email: person.email, password: PASSWORD });
+    const [during, after] = await Promise.all([server.beside({ JWT_SECRET: renewed, JWT_SECRET_PREVIOUS: old }), server.beside({ JWT_SECRET: renewed })]);
     try {
-      expect([await isLive(body.access_token, during.client), await isLive(body.access_token, after.client)]).toEqual([true, false]);
-      const { body: fresh } = await refresh(body.refresh_token, during.client);
-      expect([await isLive(fresh.access_token as string, during.client), await isLive(fresh.access_token as string, after.client), await isLive(fresh.access_token as string, before.client)]).toEqual([true, true, false]);
+      expect([await isLive(body.access_token, during.anonymous), await isLive(body.access_token, after.anonymous)]).toEqual([true, false]);
+      const { body: fresh } = await refresh(body.refresh_token, during.anonymous);
+      expect([await isLive(fresh.access_token as string, during.anonymous), await isLive(fresh.access_token as string, after.anonymous), await isLive(fresh.access_token as string, before.anonymous)]).toEqual([true, true, false]);
       // The old secret under the new one's name, and the reverse: the name decides, and then the signature has to fit.
       const [head, claims] = body.access_token.split('.') as [string, string, string];
       const renamed = (fresh.access_token as string).split('.')[0]!;
       const forged = (header: string, secret: string): string => `${header}.${claims}.${createHmac('sha256', secret).update(`${header}.${claims}`).digest('base64url')}`;
-      expect(await isLive(forged(head, old), during.client)).toBe(true);
-      for (const bad of [forged(renamed, old), forged(head, renewed), forged(Buffer.from('{"alg":"HS256","typ":"JWT"}').toString('base64url'), renewed)]) expect(await isLive(bad, during.client)).toBe(false);
+      expect(await isLive(forged(head, old), during.anonymous)).toBe(true);
+      for (const bad of [forged(renamed, old), forged(head, renewed), forged(Buffer.from('{"alg":"HS256","typ":"JWT"}').toString('base64url'), renewed)]) expect(await isLive(bad, during.anonymous)).toBe(false);
     } finally {
-      await Promise.all([before, during, after].map((one) => one.end()));
+      await Promise.all([before, during, after].map(({ app }) => app.close()));
     }
   });
 });

@@ -29,19 +29,22 @@ interface StoredPoint {
   version: number;
 }
 
+/** What the audit needs to know of an installation, and of those who sent it something. */
+export type Audited = Pick<World, 'sent' | 'unanswered' | 'tenants' | 'admin' | 'dataDir' | 'vectors' | 'query'>;
+
 const sameMembers = (a: readonly string[], b: readonly string[]): boolean => JSON.stringify(a.toSorted()) === JSON.stringify(b.toSorted());
 
 /**
  * Everything that must be true of an installation in which nothing is under way, however it came to that; call it once `World.settled`.
  * @returns a line for each thing that is not
  */
-export async function audit(world: World): Promise<string[]> {
+export async function audit(world: Audited): Promise<string[]> {
   const documents = await readDocuments(world);
   const parts = [checkAcknowledged(world, documents), checkUnanswered(world, documents), checkJobs(documents), await checkVectors(world, documents), await checkFiles(world, documents), await checkQuotas(world), await checkQueue(world), await checkSearch(world, documents)];
   return parts.flat();
 }
 
-function readDocuments(world: World): Promise<DocumentRow[]> {
+function readDocuments(world: Audited): Promise<DocumentRow[]> {
   return world.query<DocumentRow>(
     `SELECT o.tenant_id, o.id, o.state, o.version, o.chunk_count, o.blob_key, o.content_checksum, d.collection_name, o.processing_error ->> 'code' AS error_code,
             ARRAY(SELECT c.id::text FROM document_chunks c WHERE c.tenant_id = o.tenant_id AND c.document_id = o.id ORDER BY c.index) AS chunk_ids,
@@ -52,7 +55,7 @@ function readDocuments(world: World): Promise<DocumentRow[]> {
 }
 
 /** What was acknowledged is there to the end, or failed with a reason, or was deleted by who sent it. */
-function checkAcknowledged({ sent }: World, documents: readonly DocumentRow[]): string[] {
+function checkAcknowledged({ sent }: Audited, documents: readonly DocumentRow[]): string[] {
   const byId = new Map(documents.map((document) => [document.id, document]));
   return sent.flatMap(({ outcome, documentId, isDeleted, title, content }) => {
     if (outcome !== 'accepted') return [];
@@ -66,7 +69,7 @@ function checkAcknowledged({ sent }: World, documents: readonly DocumentRow[]): 
 }
 
 /** What was refused is not there; what was not answered is there once or not at all; and nothing is there that nobody sent. */
-function checkUnanswered({ sent }: World, documents: readonly DocumentRow[]): string[] {
+function checkUnanswered({ sent }: Audited, documents: readonly DocumentRow[]): string[] {
   const found = (one: Sent): number => documents.filter(({ tenant_id, content_checksum, state }) => tenant_id === one.tenant.tenantId && content_checksum === sha256(one.content) && state !== 'FAILED').length;
   const sentSums = new Set(sent.map(({ content }) => sha256(content)));
   return [
@@ -91,7 +94,7 @@ function checkJobs(documents: readonly DocumentRow[]): string[] {
   });
 }
 
-async function readPoints(world: World): Promise<StoredPoint[]> {
+async function readPoints(world: Audited): Promise<StoredPoint[]> {
   const connection = await connect(world.vectors);
   const points: StoredPoint[] = [];
   for (const collection of await connection.tableNames({ limit: 10_000 })) {
@@ -104,7 +107,7 @@ async function readPoints(world: World): Promise<StoredPoint[]> {
 }
 
 /** In the store are the points of the rows, each once, and nothing of any other document, version or collection. */
-async function checkVectors(world: World, documents: readonly DocumentRow[]): Promise<string[]> {
+async function checkVectors(world: Audited, documents: readonly DocumentRow[]): Promise<string[]> {
   const stored = Map.groupBy(await readPoints(world), ({ document_id }) => document_id);
   const wrong: string[] = [];
   for (const { tenant_id, id, version, chunk_ids, collection_name, state } of documents) {
@@ -122,7 +125,7 @@ async function checkVectors(world: World, documents: readonly DocumentRow[]): Pr
  * Files are those of the rows, byte by byte. One too many is left only by a request that was not answered, or with a 503: the server could not
  * know whether its transaction committed (`IntakeService.accept`), or was killed before it began. The nightly run removes it after a day.
  */
-async function checkFiles(world: World, documents: readonly DocumentRow[]): Promise<string[]> {
+async function checkFiles(world: Audited, documents: readonly DocumentRow[]): Promise<string[]> {
   const root = path.join(world.dataDir, 'blobs');
   const sumOf = async (name: string): Promise<string> => sha256(await readFile(path.join(root, name)));
   const files = new Map(await Promise.all((await filesIn(root)).map(async (name) => [name, await sumOf(name)] as const)));
@@ -144,7 +147,7 @@ async function checkFiles(world: World, documents: readonly DocumentRow[]): Prom
 }
 
 /** Counters are what the rows say: by a recount of our own, and by the product's. */
-async function checkQuotas(world: World): Promise<string[]> {
+async function checkQuotas(world: Audited): Promise<string[]> {
   const drifts = await world.query<{ tenant_id: string; resource: string; used: string; reserved: string; counted: string; held: string }>(
     `SELECT * FROM (
        SELECT q.tenant_id, q.resource, q.used, q.reserved,
@@ -153,7 +156,7 @@ async function checkQuotas(world: World): Promise<string[]> {
                 WHEN 'storage_mb' THEN (SELECT COALESCE(sum(o.size_bytes), 0) FROM documents o WHERE o.tenant_id = q.tenant_id AND o.state <> 'FAILED')
                 WHEN 'vector_points' THEN (SELECT count(*) FROM document_chunks c WHERE c.tenant_id = q.tenant_id)
                 WHEN 'databases' THEN (SELECT count(*) FROM databases d WHERE d.tenant_id = q.tenant_id)
-                WHEN 'api_keys' THEN (SELECT count(*) FROM api_keys k WHERE k.tenant_id = q.tenant_id)
+                WHEN 'api_keys' THEN (SELECT count(*) FROM api_keys k WHERE k.tenant_id = q.tenant_id AND k.revoked_at IS NULL)
               END AS counted,
               0 AS held
          FROM tenant_quotas q WHERE q.resource <> 'api_calls_per_hour') there
@@ -167,7 +170,7 @@ async function checkQuotas(world: World): Promise<string[]> {
 }
 
 /** Nothing in the queue is about a job that has ended, or that there never was. */
-async function checkQueue(world: World): Promise<string[]> {
+async function checkQueue(world: Audited): Promise<string[]> {
   const rows = await world.query<{ name: string; state: string; job_id: string; status: string | null }>(
     `SELECT q.name, q.state::text, q.data ->> 'jobId' AS job_id, j.status FROM pgboss.job q LEFT JOIN jobs j ON j.id = (q.data ->> 'jobId')::uuid
       WHERE q.data ? 'jobId' AND ((q.state IN ('created', 'retry', 'active') AND j.status NOT IN ('PENDING', 'PROCESSING')) OR j.id IS NULL)`,
@@ -176,7 +179,7 @@ async function checkQueue(world: World): Promise<string[]> {
 }
 
 /** Search finds every document by the word that only it has, each chunk once. */
-async function checkSearch(world: World, documents: readonly DocumentRow[]): Promise<string[]> {
+async function checkSearch(world: Audited, documents: readonly DocumentRow[]): Promise<string[]> {
   const ingested = new Map(documents.filter(({ state }) => state === 'INGESTED').map((document) => [document.id, document]));
   const wrong: string[] = [];
   for (const { outcome, documentId, isDeleted, tenant, word, title } of world.sent) {

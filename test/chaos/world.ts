@@ -39,6 +39,12 @@ const CHUNK_SIZE = 100;
 /** The queue notices a silence after 10 s, an idle transaction ends after 15, a lease after 30, and a job that failed waits for 2, 4, 8 … s. */
 const RECOVERY_MS = 120_000;
 
+/** What is under way, in rows. */
+export const UNSETTLED = `
+  SELECT 'document' AS kind, id::text, state FROM documents WHERE state IN ('PENDING', 'INGESTING', 'DELETED')
+  UNION ALL SELECT 'job', id::text, status || ' ' || attempt || ' ' || summary FROM jobs WHERE status NOT IN ('FINISHED', 'FAILED', 'CANCELLED')
+  UNION ALL SELECT name, id::text, state::text FROM pgboss.job WHERE state IN ('created', 'retry', 'active') AND data ? 'tenantId' AND start_after < now() + interval '1 hour'`;
+
 export const sha256 = (content: string | Buffer): string => createHash('sha256').update(content).digest('hex');
 
 /** A whole installation of real processes: a PostgreSQL of its own, an api behind a proxy, workers that come and go; and clients who remember what they were told. */
@@ -190,12 +196,7 @@ export class World {
   /** Until nothing is under way any more, whatever may have happened to it. */
   async settled(): Promise<void> {
     await this.ensureWorker();
-    const look = async (): Promise<unknown[]> =>
-      this.query(
-        `SELECT 'document' AS kind, id::text, state FROM documents WHERE state IN ('PENDING', 'INGESTING', 'DELETED')
-         UNION ALL SELECT 'job', id::text, status || ' ' || attempt || ' ' || summary FROM jobs WHERE status NOT IN ('FINISHED', 'FAILED', 'CANCELLED')
-         UNION ALL SELECT name, id::text, state::text FROM pgboss.job WHERE state IN ('created', 'retry', 'active') AND data ? 'tenantId' AND start_after < now() + interval '1 hour'`,
-      );
+    const look = (): Promise<unknown[]> => this.query(UNSETTLED);
     await eventually(look, (unsettled) => unsettled.length === 0, RECOVERY_MS);
   }
 }

@@ -11,7 +11,6 @@ import { blobsOf } from '../support/disk.js';
 import { administrator, createKey, createTenant, eventually, type Tenant } from '../support/factories.js';
 import { setLimits, usedBy } from '../support/quotas.js';
 import { answerTo, multipart, sendStream } from '../support/raw-http.js';
-import type { ServerProcess } from '../support/server-process.js';
 import { TestApp } from '../support/test-app.js';
 import { WebServer } from '../support/web-server.js';
 
@@ -23,7 +22,7 @@ const KEYED = Object.entries(JSON.parse(readFileSync('openapi.json', 'utf8')).pa
 
 describe('a POST with an Idempotency-Key', () => {
   let server: TestApp;
-  let other: ServerProcess;
+  let other: TestApp;
   let site: WebServer;
   let admin: ApiClient;
   let tenant: Tenant;
@@ -33,7 +32,7 @@ describe('a POST with an Idempotency-Key', () => {
     // Nobody works on the jobs, so all that changes is what a request did.
     const env = { ROLE: 'api', OUTBOUND_ALLOW: site.host } as const;
     server = await TestApp.start(env);
-    other = await server.processBeside(env);
+    other = await server.beside(env);
     admin = await administrator(server);
   }, 60_000);
   async function meetTenant(): Promise<void> {
@@ -41,7 +40,7 @@ describe('a POST with an Idempotency-Key', () => {
     await setLimits(admin, tenant, { api_calls_per_hour: null });
   }
   afterAll(async () => {
-    await other.end();
+    await other.app.close();
     await server.stop();
     await site.stop();
   });
@@ -98,14 +97,14 @@ describe('a POST with an Idempotency-Key', () => {
   describe('on each route that takes one', () => {
     beforeAll(meetTenant);
 
-    it.each(KEYED)('to %s has its effect once, and is answered alike by every process', async (path) => {
+    it.each(KEYED)('to %s has its effect once, and is answered alike by every server', async (path) => {
       const send = await ROUTES[path]!();
       const key = keyed();
       const first = await send(tenant.client, key);
       expect([first.status < 300, first.body, isReplayed(first)]).toEqual([true, expect.anything(), false]);
       const after = await effects();
       const { secret_key: _, secret: __, ...kept } = first.body;
-      for (const client of [tenant.client, other.client.asUser(tenant.token)]) {
+      for (const client of [tenant.client, other.anonymous.asUser(tenant.token)]) {
         const again = await send(client, key);
         expect([again.status, again.body, isReplayed(again)]).toEqual([first.status, kept, true]);
         expect(again.headers.get('content-type')).toBe(first.headers.get('content-type'));
@@ -264,8 +263,8 @@ describe('a POST with an Idempotency-Key', () => {
       expect(await rowsOf('idempotency_parts')).toEqual([]);
     });
 
-    it('has one effect of twenty at once over two processes: the others wait or get its answer', async () => {
-      const clients = [tenant.client, other.client.asUser(tenant.token)];
+    it('has one effect of twenty at once over two servers: the others wait or get its answer', async () => {
+      const clients = [tenant.client, other.anonymous.asUser(tenant.token)];
       const key = keyed();
       const answers = await Promise.all(Array.from({ length: 20 }, (_, at) => post('/api/v1/ingest/text', text('Minutes'))(clients[at % 2]!, key)));
       const done = answers.filter(({ status }) => status === 202);
@@ -297,7 +296,7 @@ describe('a POST with an Idempotency-Key', () => {
         const key = keyed();
         const first = send(tenant.client, key);
         await asked(1);
-        const early = await send(other.client.asUser(tenant.token), key);
+        const early = await send(other.anonymous.asUser(tenant.token), key);
         expect([early.status, early.body.code, early.body.retryable, early.headers.get('retry-after')]).toEqual([409, 'idempotency_key_in_flight', true, '1']);
         finish(0);
         const { status, body } = await first;
@@ -340,7 +339,7 @@ describe('a POST with an Idempotency-Key', () => {
         await asked(1);
         await eventually(() => rowsOf('idempotency_parts'), (parts) => parts.length === 1);
         await endLease();
-        const second = sendBatch(other.client.asUser(tenant.token), key);
+        const second = sendBatch(other.anonymous.asUser(tenant.token), key);
         await asked(2);
         finish(1);
         const taken = await second;
@@ -378,7 +377,7 @@ describe('a POST with an Idempotency-Key', () => {
         const first = send(tenant.client, key);
         await asked(1);
         await endLease();
-        const second = send(other.client.asUser(tenant.token), key);
+        const second = send(other.anonymous.asUser(tenant.token), key);
         await asked(2);
         finish(1);
         const taken = await second;

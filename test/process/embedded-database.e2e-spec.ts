@@ -3,9 +3,12 @@ import { spawn } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { request, type ClientRequest, type IncomingMessage } from 'node:http';
 import path from 'node:path';
-import { createKey, createTenant, eventually } from '../support/factories.js';
+import { createKey, createTenant, eventually, type Tenant } from '../support/factories.js';
 import { databaseFiles, databaseProcesses, killDatabase, postmasterOf, Sandbox } from '../support/sandbox.js';
+import type { ServerProcess } from '../support/server-process.js';
 
+/** A busy machine takes many seconds to start a server; who is cut short leaves the next without one. */
+const PATIENCE_MS = 90_000;
 const BOUNDARY = 'boundary';
 const HEAD = `--${BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="slow.txt"\r\nContent-Type: text/plain\r\n\r\nThe first half`;
 const TAIL = ` and the second.\r\n--${BOUNDARY}--\r\n`;
@@ -21,38 +24,8 @@ async function beginUpload(url: string, key: string): Promise<ClientRequest> {
 }
 
 describe('the embedded database', () => {
-  const original = new Sandbox();
-  /** Once set up, and stopped. */
-  let usedDir: string;
   const sandbox = new Sandbox();
-  /** A server asked to stop in the middle of an upload that never goes on; it waits twelve seconds for that, during which the other tests run. */
-  let stalled: { dataDir: string; exitCode: Promise<number | null> };
-
-  beforeAll(async () => {
-    usedDir = await original.dataDir();
-    const server = await original.start({ DATA_DIR: usedDir });
-    expect(await server.end()).toBe(0);
-    stalled = await stopAmidUpload(await original.copyOf(usedDir));
-  });
-  afterEach(() => sandbox.clean());
-  afterAll(() => original.clean());
-
-  async function stopAmidUpload(dataDir: string): Promise<typeof stalled> {
-    const server = await original.start({ DATA_DIR: dataDir });
-    const key = await createKey((await createTenant(server.client)).client, ['ingest']);
-    const upload = await beginUpload(server.url, key.secret);
-    upload.on('error', () => undefined);
-    return { dataDir, exitCode: server.end('SIGTERM') };
-  }
-
-  it('stops with the server, after it', async () => {
-    const dataDir = await sandbox.copyOf(usedDir);
-    const server = await sandbox.start({ DATA_DIR: dataDir });
-    expect(databaseProcesses(dataDir)).toContain(postmasterOf(dataDir));
-    expect(await server.end('SIGTERM')).toBe(0);
-    expect(postmasterOf(dataDir)).toBeNull();
-    expect(databaseProcesses(dataDir)).toEqual([]);
-  });
+  afterAll(() => sandbox.clean());
 
   it('is stopped again when the start is interrupted', async () => {
     const dataDir = await sandbox.dataDir();
@@ -62,95 +35,109 @@ describe('the embedded database', () => {
     expect(databaseProcesses(dataDir)).toEqual([]);
   });
 
-  it('outlives Ctrl-C until the request in flight is answered', async () => {
-    const dataDir = await sandbox.copyOf(usedDir);
-    const server = await sandbox.start({ DATA_DIR: dataDir });
-    const key = await createKey((await createTenant(server.client)).client, ['read', 'ingest']);
-    const upload = await beginUpload(server.url, key.secret);
-    // A terminal sends it to the whole group.
-    process.kill(-server.child.pid!, 'SIGINT');
-    await server.says(/"msg":"stopping"/);
-    upload.end(TAIL);
-    const [answer] = (await once(upload, 'response')) as [IncomingMessage];
-    expect(answer.statusCode).toBe(202);
-    answer.resume();
-    expect(await server.ended()).toBe(0);
-    expect(databaseProcesses(dataDir)).toEqual([]);
+  // One installation and all that happens to it: each of these goes on with the server that the one before has left running.
+  describe('in the course of time', () => {
+    let dataDir: string;
+    let server: ServerProcess;
+    let key: string;
+    let tenant: Tenant;
+    /** A server asked to stop in the middle of an upload that never goes on; it waits twelve seconds for that, during which the other tests run. */
+    let stalled: { dataDir: string; exitCode: Promise<number | null> };
 
-    const next = await sandbox.start({ DATA_DIR: dataDir });
-    const { body } = await next.client.asApiKey(key.secret).get('/api/v1/documents');
-    expect(body.documents).toMatchObject([{ name: 'slow.txt' }]);
-  });
+    beforeAll(async () => {
+      dataDir = await sandbox.dataDir();
+      server = await sandbox.start({ DATA_DIR: dataDir });
+      tenant = await createTenant(server.client);
+      key = (await createKey(tenant.client, ['read', 'ingest'])).secret;
+    });
 
-  it('outlives a SIGKILL of the server, and the next start joins it', async () => {
-    const dataDir = await sandbox.copyOf(usedDir);
-    const server = await sandbox.start({ DATA_DIR: dataDir });
-    const tenant = await createTenant(server.client);
-    const postmaster = postmasterOf(dataDir);
-    await server.end('SIGKILL');
-    expect(databaseProcesses(dataDir)).toContain(postmaster);
+    /** The next one on the same directory, which lets in whoever signed in before. */
+    async function startAgain(): Promise<void> {
+      server = await sandbox.start({ DATA_DIR: dataDir });
+      expect((await server.client.asUser(tenant.token).get('/auth/me')).status).toBe(200);
+    }
 
-    const next = await sandbox.start({ DATA_DIR: dataDir });
-    expect(postmasterOf(dataDir)).toBe(postmaster);
-    expect((await next.client.asUser(tenant.token).get('/auth/me')).status).toBe(200);
-    expect(await next.end()).toBe(0);
-    expect(databaseProcesses(dataDir)).toEqual([]);
-  });
+    async function stopAmidUpload(directory: string): Promise<typeof stalled> {
+      const stopping = await sandbox.start({ DATA_DIR: directory });
+      const upload = await beginUpload(stopping.url, key);
+      upload.on('error', () => undefined);
+      return { dataDir: directory, exitCode: stopping.end('SIGTERM') };
+    }
 
-  it.each([
-    ['is gone', () => undefined],
-    ['belongs to another process by now', () => process.pid],
-    ["belongs to another program of the database's user by now", (pid: number) => pid],
-  ])('recovers when both were killed and the number in postmaster.pid %s', async (_what, numberOf) => {
-    const dataDir = await sandbox.copyOf(usedDir);
-    const server = await sandbox.start({ DATA_DIR: dataDir });
-    const tenant = await createTenant(server.client);
-    await server.end('SIGKILL');
-    await killDatabase(dataDir);
-    const owner = process.getuid?.() === 0 ? { uid: statSync(databaseFiles(dataDir)).uid } : {};
-    const bystander = spawn('/bin/sleep', ['600'], { ...owner, cwd: '/' });
-    await once(bystander, 'spawn');
-    const file = path.join(databaseFiles(dataDir), 'postmaster.pid');
-    const number = numberOf(bystander.pid!);
-    if (number !== undefined) writeFileSync(file, readFileSync(file, 'utf8').replace(/^\d+/, String(number)));
+    it('outlives Ctrl-C until the request in flight is answered, and stops with the server, after it', async () => {
+      expect(databaseProcesses(dataDir)).toContain(postmasterOf(dataDir));
+      const upload = await beginUpload(server.url, key);
+      // A terminal sends it to the whole group.
+      process.kill(-server.child.pid!, 'SIGINT');
+      await server.says(/"msg":"stopping"/);
+      upload.end(TAIL);
+      const [answer] = (await once(upload, 'response')) as [IncomingMessage];
+      expect(answer.statusCode).toBe(202);
+      answer.resume();
+      expect(await server.ended()).toBe(0);
+      expect(postmasterOf(dataDir)).toBeNull();
+      expect(databaseProcesses(dataDir)).toEqual([]);
 
-    const next = await sandbox.start({ DATA_DIR: dataDir });
-    expect((await next.client.asUser(tenant.token).get('/auth/me')).status).toBe(200);
-    expect(bystander.exitCode).toBeNull();
-    bystander.kill();
-    expect(await next.end()).toBe(0);
-  });
+      stalled = await stopAmidUpload(await sandbox.copyOf(dataDir));
+      await startAgain();
+      const { body } = await server.client.asApiKey(key).get('/api/v1/documents');
+      expect(body.documents).toMatchObject([{ name: 'slow.txt' }]);
+    }, PATIENCE_MS);
 
-  it('is brought back when it dies under a running server, which answers 503 meanwhile', async () => {
-    const dataDir = await sandbox.copyOf(usedDir);
-    const server = await sandbox.start({ DATA_DIR: dataDir });
-    const tenant = await createTenant(server.client);
-    const me = () => tenant.client.get('/auth/me');
-    const postmaster = postmasterOf(dataDir)!;
-    process.kill(postmaster, 'SIGKILL');
+    it('outlives a SIGKILL of the server, and the next start joins it', async () => {
+      const postmaster = postmasterOf(dataDir);
+      await server.end('SIGKILL');
+      expect(databaseProcesses(dataDir)).toContain(postmaster);
+      await startAgain();
+      expect(postmasterOf(dataDir)).toBe(postmaster);
+    }, PATIENCE_MS);
 
-    const seen = new Set<string>();
-    const look = async () => {
-      const { status, headers, body } = await me();
-      seen.add(`${status} ${headers.get('content-type')} ${body.code ?? ''}`);
-      expect((await server.client.get('/health/live')).status).toBe(200);
-      return status;
-    };
-    await eventually(look, (status) => status !== 200, 5000);
-    await eventually(look, (status) => status === 200, 10_000);
-    expect([...seen].filter((answer) => !answer.startsWith('200'))).toEqual(['503 application/problem+json; charset=utf-8 database_unavailable']);
-    expect(postmasterOf(dataDir)).not.toBe(postmaster);
-    // Everything works again, the queue among it.
-    const key = await createKey(tenant.client, ['read', 'ingest']);
-    const { body } = await key.client.post('/api/v1/ingest/text', { title: 'After', content: 'Life goes on.' });
-    const job = () => key.client.get(`/api/v1/status/${body.task_id}`);
-    await eventually(job, (answer) => answer.body.status === 'completed');
-    expect(await server.end()).toBe(0);
-    expect(databaseProcesses(dataDir)).toEqual([]);
-  });
+    it.each([
+      ['is gone', () => undefined],
+      ['belongs to another process by now', () => process.pid],
+      ["belongs to another program of the database's user by now", (pid: number) => pid],
+    ])('recovers when both were killed and the number in postmaster.pid %s', async (_what, numberOf) => {
+      await server.end('SIGKILL');
+      await killDatabase(dataDir);
+      const owner = process.getuid?.() === 0 ? { uid: statSync(databaseFiles(dataDir)).uid } : {};
+      const bystander = spawn('/bin/sleep', ['600'], { ...owner, cwd: '/' });
+      await once(bystander, 'spawn');
+      const file = path.join(databaseFiles(dataDir), 'postmaster.pid');
+      const number = numberOf(bystander.pid!);
+      if (number !== undefined) writeFileSync(file, readFileSync(file, 'utf8').replace(/^\d+/, String(number)));
 
-  it('is stopped with the server although a request never ends', async () => {
-    expect(await stalled.exitCode).toBe(0);
-    expect(databaseProcesses(stalled.dataDir)).toEqual([]);
+      await startAgain();
+      expect(bystander.exitCode).toBeNull();
+      bystander.kill();
+    }, PATIENCE_MS);
+
+    it('is brought back when it dies under a running server, which answers 503 meanwhile', async () => {
+      const client = server.client.asUser(tenant.token);
+      const postmaster = postmasterOf(dataDir)!;
+      process.kill(postmaster, 'SIGKILL');
+
+      const seen = new Set<string>();
+      const look = async () => {
+        const { status, headers, body } = await client.get('/auth/me');
+        seen.add(`${status} ${headers.get('content-type')} ${body.code ?? ''}`);
+        expect((await server.client.get('/health/live')).status).toBe(200);
+        return status;
+      };
+      await eventually(look, (status) => status !== 200, 5000);
+      await eventually(look, (status) => status === 200, 10_000);
+      expect([...seen].filter((answer) => !answer.startsWith('200'))).toEqual(['503 application/problem+json; charset=utf-8 database_unavailable']);
+      expect(postmasterOf(dataDir)).not.toBe(postmaster);
+      // Everything works again, the queue among it.
+      const { body } = await server.client.asApiKey(key).post('/api/v1/ingest/text', { title: 'After', content: 'Life goes on.' });
+      const job = () => client.get(`/api/v1/status/${body.task_id}`);
+      await eventually(job, (answer) => answer.body.status === 'completed');
+      expect(await server.end()).toBe(0);
+      expect(databaseProcesses(dataDir)).toEqual([]);
+    });
+
+    it('is stopped with the server although a request never ends', async () => {
+      expect(await stalled.exitCode).toBe(0);
+      expect(databaseProcesses(stalled.dataDir)).toEqual([]);
+    });
   });
 });

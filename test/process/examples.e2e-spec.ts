@@ -5,8 +5,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
-import { Sandbox } from '../support/sandbox.js';
-import type { ServerProcess } from '../support/server-process.js';
+import { TestApp } from '../support/test-app.js';
 
 const isMissing = (command: string): boolean => spawnSync(command, ['--version']).error !== undefined;
 
@@ -88,17 +87,16 @@ async function run(command: string, args: string[]): Promise<{ printed: string; 
 }
 
 describe('the examples', () => {
-  const sandbox = new Sandbox();
-  let server: ServerProcess;
+  let server: TestApp;
   let gate: BusyGate;
 
   beforeAll(async () => {
-    server = await sandbox.start({ DATA_DIR: await sandbox.dataDir() });
+    server = await TestApp.start();
     gate = await BusyGate.before(server.url);
   });
   afterAll(async () => {
     await gate?.close();
-    await sandbox.clean();
+    await server.stop();
   });
 
   for (const [language, [command, ...args], needs] of TOURS) {

@@ -1,41 +1,50 @@
-import { createTenant } from '../support/factories.js';
+import { createTenant, type Tenant } from '../support/factories.js';
 import { databaseProcesses, postmasterOf, Sandbox } from '../support/sandbox.js';
+import type { ServerProcess } from '../support/server-process.js';
 
+// One story, in which each of these goes on with the servers that the one before has left running.
 describe('servers on one data directory', () => {
   const sandbox = new Sandbox();
-  afterEach(() => sandbox.clean());
+  let dataDir: string;
+  let servers: ServerProcess[];
+  let tenant: Tenant;
 
-  it('share the database, and the last one stops it', async () => {
-    const dataDir = await sandbox.dataDir();
-    const first = await sandbox.start({ DATA_DIR: dataDir });
-    const second = await sandbox.start({ DATA_DIR: dataDir });
-    const tenant = await createTenant(first.client);
-    const postmaster = postmasterOf(dataDir);
-    expect(await first.end()).toBe(0);
-    expect((await second.client.asUser(tenant.token).get('/auth/me')).status).toBe(200);
-    expect(postmasterOf(dataDir)).toBe(postmaster);
-    expect(await second.end()).toBe(0);
-    expect(databaseProcesses(dataDir)).toEqual([]);
+  beforeAll(async () => {
+    dataDir = await sandbox.dataDir();
   });
+  afterAll(() => sandbox.clean());
+
+  const knows = async (server: ServerProcess): Promise<boolean> => (await server.client.asUser(tenant.token).get('/auth/me')).status === 200;
 
   it('may be started at the same moment on an empty one, and make one administrator', async () => {
-    const dataDir = await sandbox.dataDir();
-    const servers = await Promise.all([1, 2, 3].map(() => sandbox.start({ DATA_DIR: dataDir })));
+    servers = await Promise.all([1, 2, 3].map(() => sandbox.start({ DATA_DIR: dataDir })));
     await Promise.all(servers.map((server) => server.says(/Try it/)));
-    const tenant = await createTenant(servers[0]!.client);
-    for (const server of servers) expect((await server.client.asUser(tenant.token).get('/auth/me')).status).toBe(200);
+    tenant = await createTenant(servers[0]!.client);
+    expect(await Promise.all(servers.map(knows))).toEqual([true, true, true]);
     expect(servers.filter((server) => server.printed.includes('with the password'))).toHaveLength(1);
-    expect(await Promise.all(servers.map((server) => server.end()))).toEqual([0, 0, 0]);
-    expect(databaseProcesses(dataDir)).toEqual([]);
+  }, 60_000);
+
+  it('share the database, which goes on when one of them stops', async () => {
+    const postmaster = postmasterOf(dataDir);
+    expect(await servers.shift()!.end()).toBe(0);
+    expect(await Promise.all(servers.map(knows))).toEqual([true, true]);
+    expect(postmasterOf(dataDir)).toBe(postmaster);
+    expect(await servers.shift()!.end()).toBe(0);
+    expect(await knows(servers[0]!)).toBe(true);
+    expect(postmasterOf(dataDir)).toBe(postmaster);
   });
 
-  it('lose nobody when one stops while another starts', async () => {
-    const dataDir = await sandbox.dataDir();
-    const first = await sandbox.start({ DATA_DIR: dataDir });
-    const second = sandbox.launch({ DATA_DIR: dataDir });
-    const [stopped] = await Promise.all([first.end(), second.says(/"msg":"ready"/)]);
+  it('lose nobody when the only one stops while another starts', async () => {
+    const [only] = servers;
+    const next = sandbox.launch({ DATA_DIR: dataDir });
+    const [stopped] = await Promise.all([only!.end(), next.says(/"msg":"ready"/)]);
     expect(stopped).toBe(0);
-    expect((await createTenant(second.client)).tenantId).toBeTruthy();
-    expect(await second.end()).toBe(0);
+    expect(await knows(next)).toBe(true);
+    servers = [next];
+  });
+
+  it('stop it with the last one', async () => {
+    expect(await servers[0]!.end()).toBe(0);
+    expect(databaseProcesses(dataDir)).toEqual([]);
   });
 });

@@ -4,8 +4,7 @@ import path from 'node:path';
 import type { BrowserContext, Locator, Page } from 'playwright-core';
 import { browserIsMissing, openBrowser } from '../support/browser.js';
 import { createKey, createTenant, ingestText, type Tenant } from '../support/factories.js';
-import { Sandbox } from '../support/sandbox.js';
-import type { ServerProcess } from '../support/server-process.js';
+import { TestApp } from '../support/test-app.js';
 
 if (browserIsMissing) console.warn('SKIPPED: Swagger UI is not tested, because there is no Chromium here (apt-get install chromium-headless-shell).');
 
@@ -33,9 +32,7 @@ const EXAMPLES = [
 ] as const;
 
 (browserIsMissing ? describe.skip : describe)('Swagger UI', () => {
-  const sandbox = new Sandbox();
-  // The built one: only the build reads the comments that describe the fields.
-  let server: ServerProcess;
+  let server: TestApp;
   let tenant: Tenant;
   let profile: string;
   let context: BrowserContext;
@@ -43,8 +40,8 @@ const EXAMPLES = [
   let complaints: string[];
 
   beforeAll(async () => {
-    server = await sandbox.start({ DATA_DIR: await sandbox.dataDir() });
-    tenant = await createTenant(server.client);
+    server = await TestApp.start({ DOCS_ENABLED: 'true' });
+    tenant = await createTenant(server.anonymous);
     await ingestText(tenant.client, 'Minutes', 'The board approved the budget of 2027.');
     profile = await mkdtemp(path.join(tmpdir(), 'morag-chromium-'));
     ({ context, page, complaints } = await openBrowser(profile));
@@ -52,7 +49,7 @@ const EXAMPLES = [
   afterAll(async () => {
     await context?.close();
     await rm(profile, { recursive: true, force: true });
-    await sandbox.clean();
+    await server.stop();
   });
   /**
    * With nobody authorised, since the page remembers credentials, and with these routes alone: it draws all that there are anew at every step,

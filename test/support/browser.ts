@@ -11,7 +11,8 @@ export const browserIsMissing = CHROMIUM === undefined;
 export async function openBrowser(userDataDir: string): Promise<{ context: BrowserContext; page: Page; complaints: string[] }> {
   const context = await chromium.launchPersistentContext(userDataDir, { executablePath: CHROMIUM!, headless: true, args: ARGUMENTS, viewport: { width: 1280, height: 1000 } });
   const page = context.pages()[0] ?? (await context.newPage());
-  page.setDefaultTimeout(5000);
+  // Also where the whole suite shares the processor.
+  page.setDefaultTimeout(20_000);
   const complaints: string[] = [];
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());

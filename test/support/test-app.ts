@@ -32,7 +32,7 @@ export class TestApp {
   }
 
   /** A second server on the same database and data directory; close its `app`, the rest goes with the first. */
-  beside(env: Partial<Record<VariableName, string>>): Promise<TestApp> {
+  beside(env: Partial<Record<VariableName, string>> = {}): Promise<TestApp> {
     return TestApp.open(this.database, this.dataDir, env);
   }
 

@@ -5,7 +5,6 @@ import { blobsOf, originalsOf } from '../support/disk.js';
 import { administrator, createKey, createTenant, eventually, ingestText, type Tenant } from '../support/factories.js';
 import { setLimits } from '../support/quotas.js';
 import { multipart, sendBytes, sendStream } from '../support/raw-http.js';
-import type { ServerProcess } from '../support/server-process.js';
 import { TestApp } from '../support/test-app.js';
 
 const CONFIGURATION = '/api/v1/tenant/configuration';
@@ -278,16 +277,16 @@ describe('the configuration of a tenant', () => {
     });
   });
 
-  describe('with several processes', () => {
-    let second: ServerProcess;
+  describe('with several servers', () => {
+    let second: TestApp;
 
     beforeAll(async () => {
-      second = await server.processBeside({ MAX_UPLOAD_MB: '3' });
+      second = await server.beside({ ROLE: 'api', MAX_UPLOAD_MB: '3' });
     });
-    afterAll(() => second.end('SIGKILL'));
+    afterAll(() => second.app.close());
 
     it('holds for the next request of each', async () => {
-      const there = second.client.asUser(tenant.token);
+      const there = second.anonymous.asUser(tenant.token);
       for (let round = 0; round < 5; round++) {
         await configure({ allowed_file_types: ['pdf'] });
         expect(await text({}, there)).toMatchObject({ status: 415, body: { code: 'type_not_allowed' } });

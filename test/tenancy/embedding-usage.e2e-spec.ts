@@ -4,24 +4,23 @@ import { UsageRollUp } from '../../src/tenancy/usage-roll-up.js';
 import { UsageService } from '../../src/tenancy/usage.service.js';
 import { EmbeddingServer } from '../support/embedding-server.js';
 import { createTenant, eventually, ingestText, type Tenant } from '../support/factories.js';
-import type { ServerProcess } from '../support/server-process.js';
 import { TestApp } from '../support/test-app.js';
 
 describe('the usage of embeddings', () => {
   let embeddings: EmbeddingServer;
   let server: TestApp;
-  let worker: ServerProcess;
+  let worker: TestApp;
   let tenant: Tenant;
 
   beforeAll(async () => {
     embeddings = await EmbeddingServer.start();
     const env = { ...embeddings.env, OUTBOUND_ALLOW: '127.0.0.1' };
     server = await TestApp.start({ ...env, ROLE: 'api' });
-    worker = await server.processBeside({ ...env, ROLE: 'worker' });
+    worker = await server.beside({ ...env, ROLE: 'worker' });
     tenant = await createTenant(server.anonymous);
   });
   afterAll(async () => {
-    await worker.end();
+    await worker.app.close();
     await server.stop();
     await embeddings.stop();
   });
@@ -35,7 +34,7 @@ describe('the usage of embeddings', () => {
   /** The worker writes within a second or two. */
   const eventuallyAsked = (): Promise<unknown> => eventually(async () => amount(await usageOf(tenant)), (seen) => JSON.stringify(seen) === JSON.stringify(asked()));
 
-  it('is what the provider counted: of documents in one process, of questions in another, of a reindex, and of databases with an endpoint of their own', async () => {
+  it('is what the provider counted: of documents in one server, of questions in another, of a reindex, and of databases with an endpoint of their own', async () => {
     const text = 'The harbour has a lighthouse. '.repeat(400);
     await ingestText(tenant.client, 'Harbour', text);
     expect(embeddings.embedded.length).toBeGreaterThan(2);

@@ -1,7 +1,6 @@
 import type { Answer, ApiClient } from '../support/api-client.js';
 import { EmbeddingServer } from '../support/embedding-server.js';
 import { administrator, createKey, createTenant, eventually, PASSWORD, type Tenant } from '../support/factories.js';
-import type { ServerProcess } from '../support/server-process.js';
 import { TestApp } from '../support/test-app.js';
 
 /** One of each kind; `/tenant/info` is asked apart. */
@@ -18,11 +17,11 @@ const ROUTES: [string, string, object?][] = [
   ['GET', '/admin/tenants'],
 ];
 
-describe('the status of a tenant, on two processes', () => {
+describe('the status of a tenant, on two servers', () => {
   let server: TestApp;
   let embeddings: EmbeddingServer;
   let admin: ApiClient;
-  let processes: ServerProcess[];
+  let servers: TestApp[];
   let tenant: Tenant;
   let secret: string;
 
@@ -30,7 +29,7 @@ describe('the status of a tenant, on two processes', () => {
     embeddings = await EmbeddingServer.start();
     server = await TestApp.start(embeddings.env);
     admin = await administrator(server);
-    processes = await Promise.all([server.processBeside(embeddings.env), server.processBeside(embeddings.env)]);
+    servers = [server, await server.beside({ ...embeddings.env, ROLE: 'api' })];
   });
   beforeEach(async () => {
     tenant = await createTenant(server.anonymous);
@@ -38,13 +37,13 @@ describe('the status of a tenant, on two processes', () => {
   });
   afterAll(async () => {
     embeddings.release();
-    await Promise.all(processes.map((process) => process.end('SIGKILL')));
+    await servers[1]!.app.close();
     await server.stop();
     await embeddings.stop();
   });
 
-  /** The session and the key, at each process. */
-  const callers = (): ApiClient[] => processes.flatMap(({ client }) => [client.asUser(tenant.token), client.asApiKey(secret)]);
+  /** The session and the key, at each server. */
+  const callers = (): ApiClient[] => servers.flatMap(({ anonymous }) => [anonymous.asUser(tenant.token), anonymous.asApiKey(secret)]);
   const ask = (client: ApiClient, [method, path, body]: (typeof ROUTES)[number]): Promise<Answer<{ code?: string }>> => client.send(method, path, body);
 
   async function become(status: string): Promise<void> {
@@ -63,7 +62,7 @@ describe('the status of a tenant, on two processes', () => {
       for (const route of ROUTES) expect([route, await ask(client, route)]).toMatchObject([route, { status: 403, body: { code: 'tenant_suspended' } }]);
       expect(await client.get('/api/v1/tenant/info')).toMatchObject({ status: 200, body: { status, purge_requested_at: null } });
     }
-    for (const { client } of processes) {
+    for (const { anonymous: client } of servers) {
       const signedIn = await client.post('/auth/login', { email: tenant.email, password: PASSWORD });
       expect(signedIn.status).toBe(200);
       expect(await client.asUser(signedIn.body.access_token).get('/api/v1/documents')).toMatchObject({ status: 403, body: { code: 'tenant_suspended' } });

@@ -72,7 +72,7 @@ export class DatabaseServersService {
   async list(principal: Principal, query: PageQueryDto): Promise<DatabaseServerListDto> {
     const scope = `database-servers ${principal.tenantId}`;
     const before = this.cursors.decode(query.cursor, scope);
-    const rows = await this.transactions.forTenant(principal.tenantId, (tx) => this.servers.listNewestFirst(tx, { limit: query.limit + 1, before }));
+    const rows = await this.transactions.forTenantReading(principal.tenantId, (tx) => this.servers.listNewestFirst(tx, { limit: query.limit + 1, before }));
     const page = pageOf(rows, query.limit);
     return { database_servers: await Promise.all(page.rows.map((row) => this.shown(row))), ...this.cursors.pageInfo(page, query.limit, scope) };
   }

@@ -14,21 +14,24 @@ if (!existsSync(shared)) process.stderr.write('SKIPPED: no ../shared/fixtures be
 
 const extraction = new Extraction();
 
-async function ingest(path: string) {
+/** Files of the same owner are read by one child: to start one for each costs more than to read most of them. */
+async function ingest(path: string, owner?: string) {
   const file = await open(path);
   const head = Buffer.alloc(SNIFF_BYTES);
   const { bytesRead } = await file.read(head, 0, SNIFF_BYTES, 0);
   await file.close();
   const type = await detectDocumentType(head.subarray(0, bytesRead), { fileName: path });
-  return extraction.extract(() => opened(openFile(path), path), { type });
+  return extraction.extract(() => opened(openFile(path), path), { type, ...(owner === undefined ? {} : { owner }) });
 }
 
 const listed = (folder: string) => (existsSync(shared) ? readdirSync(join(shared, folder)).map((name) => join(folder, name)) : ['none']);
 const readable = [...listed('pdf'), ...listed('office'), ...listed('text')].filter((path) => !/\.(?:odp|ods)$/.test(path));
 
 describeWithShared('real documents', () => {
+  afterAll(() => extraction.onApplicationShutdown());
+
   it.each(readable.length > 0 ? readable : ['none'])('%s becomes text and chunks', async (path) => {
-    const document = await ingest(join(shared, path));
+    const document = await ingest(join(shared, path), 'a reader');
     const points = Array.from(document.text);
     expect(document.text).not.toContain('\0');
     const chunks = chunk(document, { chunkSize: 2000, chunkOverlap: 200, chunkingStrategy: 'recursive', maxTokens: 8191 });
@@ -38,7 +41,7 @@ describeWithShared('real documents', () => {
   });
 
   it('a paper is found by page', async () => {
-    const { text, pages } = await ingest(join(shared, 'pdf/tracemonkey.pdf'));
+    const { text, pages } = await ingest(join(shared, 'pdf/tracemonkey.pdf'), 'a reader');
     const { charStart = 0, charEnd = 0 } = pages[0] ?? {};
     expect(pages).toHaveLength(14);
     expect(Array.from(text).slice(charStart, charEnd).join('')).toContain('Trace-based Just-in-Time Type Specialization');
@@ -50,7 +53,7 @@ describeWithShared('real documents', () => {
     ['office/test.odt', { page_from: null, heading_path: ['Structural Elements', 'Dropcaps'] }, 'In Word it is possible to specify'],
     ['office/test.epub', { page_from: null, heading_path: ['Structural Elements', 'Dropcaps'] }, 'In Word it is possible to specify'],
   ])('%s is cited where its reader finds it', async (path, citation, words) => {
-    const chunks = chunk(await ingest(join(shared, path)), { chunkSize: 2000, chunkOverlap: 200, chunkingStrategy: 'recursive', maxTokens: 8191 });
+    const chunks = chunk(await ingest(join(shared, path), 'a reader'), { chunkSize: 2000, chunkOverlap: 200, chunkingStrategy: 'recursive', maxTokens: 8191 });
     const found = chunks.filter(({ text }) => text.includes(words));
     expect(found.map(({ pageFrom, headingPath }) => ({ page_from: pageFrom, heading_path: headingPath }))).toEqual([citation]);
   });

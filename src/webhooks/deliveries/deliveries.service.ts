@@ -22,7 +22,7 @@ export class Deliveries {
     const filter = { webhookId, status: query.status, eventType: query.event_type };
     const scope = `webhook-deliveries ${principal.tenantId} ${JSON.stringify(filter)}`;
     const before = this.cursors.decode(query.cursor, scope);
-    const rows = await this.transactions.forTenant(principal.tenantId, async (tx) => {
+    const rows = await this.transactions.forTenantReading(principal.tenantId, async (tx) => {
       await this.webhooks.require(tx, principal, webhookId);
       return this.deliveries.listNewestFirst(tx, filter, { limit: query.limit + 1, before });
     });
