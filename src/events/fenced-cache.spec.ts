@@ -34,7 +34,7 @@ describe('what is remembered of a tenant', () => {
 
   beforeEach(() => {
     ear = new Ear();
-    const changes = new TenantChanges(ear as unknown as Listener, {} as Transactions);
+    const changes = new TenantChanges(ear as unknown as Listener, { noteWrite: () => undefined } as unknown as Transactions);
     cache = new FencedCache(changes, () => undefined);
     ear.connect();
   });

@@ -88,6 +88,8 @@ describe('workers that are shared', () => {
 
   it("let no work that nobody waits for delay a tenant's own that somebody does", async () => {
     const tenant = await newTenant();
+    // Whatever starts moves the clock that turns are given by.
+    await eventually(() => server.database.query(`SELECT FROM jobs WHERE status IN ('PENDING', 'PROCESSING')`), (open) => open.length === 0);
     const [jobs, transactions] = [server.app.get(JobsService, { strict: false }), server.app.get(Transactions, { strict: false })];
     const handler = { type: 'nobody-works-at-this', maxAttempts: 1 } as JobHandler;
     const enqueue = (priority: JobPriority) =>

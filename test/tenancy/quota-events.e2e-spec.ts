@@ -158,7 +158,7 @@ describe('a quota', () => {
       await setLimits(admin, tenant, { api_calls_per_hour: 100 });
       // The first call, which `createTenant` made, was counted.
       expect(await server.app.get(RateLimits, { strict: false }).used(tenant.tenantId, tenantSubject(tenant.tenantId))).toBe(1);
-    });
+    }, 50_000);
 
     it('publishes each crossing once, however many calls come at once, and nothing for those that are refused', async () => {
       await setLimits(admin, tenant, { api_calls_per_hour: 40 });

@@ -29,7 +29,7 @@ describe('the history of a tenant’s counters', () => {
     await staysWithinTheHour(60_000);
     tenant = await createTenant(server.anonymous);
     await setLimits(await administrator(server), tenant, { api_calls_per_hour: null, documents: null, storage_mb: null, vector_points: null });
-  });
+  }, 90_000);
 
   async function connect(): Promise<pg.Client> {
     const client = new pg.Client({ connectionString: server.database.superuserUrl });
