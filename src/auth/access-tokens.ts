@@ -16,6 +16,8 @@ export interface AccessClaims {
   tid: string;
   /** Session. */
   sid: string;
+  /** When it expires, in seconds since 1970. */
+  exp: number;
 }
 
 /** The header alone: what else the token says is nobody's business before its signature was checked. */
@@ -48,7 +50,7 @@ export class AccessTokens {
     this.signingKeyId = keyIdOf(this.signingSecret);
   }
 
-  sign(claims: Omit<AccessClaims, 'typ'>): Promise<string> {
+  sign(claims: Omit<AccessClaims, 'typ' | 'exp'>): Promise<string> {
     return this.jwt.signAsync({ ...claims, typ: 'access' }, { keyid: this.signingKeyId, secret: this.signingSecret });
   }
 

@@ -3,7 +3,7 @@ import { mintKey } from '../../src/api-keys/key-format.js';
 import { TOKEN_AUDIENCE, TOKEN_ISSUER } from '../../src/auth/access-tokens.js';
 import { Config } from '../../src/config/config.js';
 import type { Answer, ApiClient } from '../support/api-client.js';
-import { administrator, changeStanding, createKey, createTenant, forgetFailedSignIns, PASSWORD, signIn, type Tenant } from '../support/factories.js';
+import { administrator, changeStanding, createKey, createTenant, eventually, forgetFailedSignIns, PASSWORD, signIn, type Tenant } from '../support/factories.js';
 import { TestApp } from '../support/test-app.js';
 
 const RFC6750_NO_TOKEN = 'Bearer realm="morag"';
@@ -237,6 +237,12 @@ describe('accounts and credentials', () => {
     it('is a token that we signed, and the forger of these tests would pass if it knew the secret', async () => {
       expect((await server.anonymous.asUser(forge()).get('/auth/me')).status).toBe(200);
       expect(claimsOf(person.token)).toMatchObject({ iss: TOKEN_ISSUER, aud: TOKEN_AUDIENCE, typ: 'access' });
+    });
+
+    it('is such a token until its time is over, also when it was good a moment ago', async () => {
+      const brief = server.anonymous.asUser(forge({ claims: { exp: Math.floor(Date.now() / 1000) + 3 } }));
+      expect((await brief.get('/auth/me')).status).toBe(200);
+      expect(await eventually(() => brief.get('/auth/me'), ({ status }) => status !== 200)).toMatchObject({ status: 401, body: { code: 'invalid_credentials' } });
     });
 
     const past = Math.floor(Date.now() / 1000) - 60;
