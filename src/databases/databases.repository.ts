@@ -45,8 +45,7 @@ export interface DatabasePage {
   ids: readonly string[] | null;
 }
 
-/** Documents are read by age, which is how they lie in the table: by name, which would do as well for the planner, each is on another page. */
-const OVERVIEW = `SELECT d.id, d.name, d.description, d.server_id AS "serverId", d.server_type AS "serverType", d.collection_name AS "collectionName",
+const overviewOf = (databases: string): string => `SELECT d.id, d.name, d.description, d.server_id AS "serverId", d.server_type AS "serverType", d.collection_name AS "collectionName",
     d.generation, d.embedding_provider AS "embeddingProvider", d.embedding_model AS "embeddingModel", d.dimensions, d.embedding_url AS "embeddingUrl",
     d.embedding_api_key IS NOT NULL AS "hasEmbeddingApiKey", d.distance, d.chunk_size AS "chunkSize", d.chunk_overlap AS "chunkOverlap",
     d.chunking_strategy AS "chunkingStrategy", d.created_at AS "createdAt",
@@ -54,10 +53,10 @@ const OVERVIEW = `SELECT d.id, d.name, d.description, d.server_id AS "serverId",
        FROM reindexes r WHERE r.tenant_id = d.tenant_id AND r.database_id = d.id ORDER BY r.id DESC LIMIT 1) AS reindex,
     held.count::int AS "documentCount",
     held.points::int AS "vectorPoints", held.bytes::float8 AS "sizeBytes", COALESCE(held.changed, d.updated_at) AS "lastUpdated"
-  FROM databases d
+  FROM ${databases} d
   CROSS JOIN LATERAL (
     SELECT count(*) AS count, COALESCE(sum(chunk_count), 0) AS points, COALESCE(sum(size_bytes), 0) AS bytes, max(updated_at) AS changed
-      FROM (SELECT chunk_count, size_bytes, updated_at FROM documents WHERE tenant_id = d.tenant_id AND database_id = d.id AND state <> 'DELETED' ORDER BY id DESC) by_age
+      FROM documents WHERE tenant_id = d.tenant_id AND database_id = d.id AND state <> 'DELETED'
   ) held`;
 
 @Injectable()
@@ -151,13 +150,14 @@ export class DatabasesRepository {
   }
 
   async findOverview(tx: TenantTx, id: string): Promise<DatabaseOverview | null> {
-    const rows = await tx.manager.query<DatabaseOverview[]>(`${OVERVIEW} WHERE d.tenant_id = $1 AND d.id = $2 AND d.deleted_at IS NULL`, [tx.tenantId, id]);
+    const rows = await tx.manager.query<DatabaseOverview[]>(`${overviewOf('databases')} WHERE d.tenant_id = $1 AND d.id = $2 AND d.deleted_at IS NULL`, [tx.tenantId, id]);
     return rows[0] ?? null;
   }
 
   listNewestFirst(tx: TenantTx, page: DatabasePage): Promise<DatabaseOverview[]> {
     return tx.manager.query<DatabaseOverview[]>(
-      `${OVERVIEW} WHERE d.tenant_id = $1 AND d.deleted_at IS NULL AND ($2::uuid IS NULL OR d.id < $2) AND ($3::uuid[] IS NULL OR d.id = ANY ($3)) ORDER BY d.id DESC LIMIT $4`,
+      // The page first: what a database holds is counted, and whoever has a thousand of them waits for those that are shown only.
+      `${overviewOf('(SELECT * FROM databases WHERE tenant_id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR id < $2) AND ($3::uuid[] IS NULL OR id = ANY ($3)) ORDER BY id DESC LIMIT $4)')} ORDER BY d.id DESC`,
       [tx.tenantId, page.before, page.ids, page.limit],
     );
   }
