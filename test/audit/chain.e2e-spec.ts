@@ -4,6 +4,7 @@ import { AuditUpkeep } from '../../src/audit/audit-upkeep.service.js';
 import { AuditVerification, type ChainHead, type ChainReport } from '../../src/audit/audit-verification.js';
 import { Months } from '../../src/persistence/months.js';
 import { createTenant, type Tenant } from '../support/factories.js';
+import { insistOn } from '../support/insisting.js';
 import { TestApp } from '../support/test-app.js';
 
 const NOBODY = '00000000-0000-0000-0000-000000000000';
@@ -184,7 +185,7 @@ describe('the chain of the audit', () => {
   });
 
   describe('when entries are older than they are kept', () => {
-    const upkeep = (): Promise<void> => server.app.get(AuditUpkeep, { strict: false }).removeOld(new AbortController().signal);
+    const upkeep = (): Promise<void> => insistOn(() => server.app.get(AuditUpkeep, { strict: false }).removeOld(new AbortController().signal));
     const monthsOf = async (table: string): Promise<string[]> => (await server.database.query<{ name: string }>(`SELECT relname AS name FROM pg_class WHERE relname ~ '^${table}_\\d{4}_\\d\\d$' ORDER BY 1`)).map(({ name }) => name.slice(-7));
 
     it('begins behind a checkpoint, goes on, and can still be verified', async () => {

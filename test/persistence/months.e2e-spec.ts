@@ -2,6 +2,7 @@ import pg from 'pg';
 import { BackupRuns, BACKUP_LOCK } from '../../src/persistence/backup-lock.js';
 import { Months } from '../../src/persistence/months.js';
 import { createTenant, type Tenant } from '../support/factories.js';
+import { insistOn } from '../support/insisting.js';
 import { idMadeAt, monthsOf } from '../support/months.js';
 import { TestApp } from '../support/test-app.js';
 
@@ -59,7 +60,7 @@ describe('months', () => {
   it('are there from the first start on, this one and the next two, and are made ahead as the clock goes on', async () => {
     const now = new Date();
     expect(await eachTable()).toEqual(everywhere(monthsFrom(now, 3)));
-    await months.open(new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1)));
+    await insistOn(() => months.open(new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1))));
     expect(await eachTable()).toEqual(everywhere(monthsFrom(now, 4)));
   });
 
@@ -69,7 +70,7 @@ describe('months', () => {
     // Whoever would have to wait too long for the others is told so, and comes again.
     const results = await Promise.allSettled(Array.from({ length: 4 }, () => months.open(later)));
     expect(results.filter((result) => result.status === 'rejected' && (result.reason as { code?: string }).code !== '55P03')).toEqual([]);
-    await months.open(later);
+    await insistOn(() => months.open(later));
     expect((await monthsOf(server.database, 'audit_links')).length).toBe(present + 3);
     expect(await eachTable()).toEqual(everywhere(await monthsOf(server.database, 'audit_links')));
   });
@@ -85,7 +86,7 @@ describe('months', () => {
     await listener.query('LISTEN morag_webhook_delivery');
     try {
       for (const table of WRITTEN) expect([table, await placesOf(table)]).toEqual([table, ['default']]);
-      await months.open();
+      await insistOn(() => months.open());
       const [{ month }] = (await server.database.query<{ month: string }>(`SELECT to_char((${long}) AT TIME ZONE 'UTC', 'YYYY_MM') AS month`)) as [{ month: string }];
       for (const table of WRITTEN) expect([table, await placesOf(table)]).toEqual([table, [month]]);
       await listener.query('SELECT 1');
@@ -105,7 +106,7 @@ describe('months', () => {
       [tenant.tenantId],
     );
     const before = await eachTable();
-    await months.open();
+    await insistOn(() => months.open());
     expect(await eachTable()).toEqual(before);
     expect(await placesOf('webhook_deliveries')).toEqual(['default', 'default', 'default']);
   });
@@ -114,17 +115,17 @@ describe('months', () => {
     const times = { edge: `date_trunc('month', now() AT TIME ZONE 'UTC' - interval '3 months') AT TIME ZONE 'UTC'`, before: '' };
     times.before = `${times.edge} - interval '1 second'`;
     for (const time of Object.values(times)) await write(time);
-    await months.open();
+    await insistOn(() => months.open());
     const [{ days }] = (await server.database.query<{ days: number }>(`SELECT (now() AT TIME ZONE 'UTC')::date - (${times.edge} AT TIME ZONE 'UTC')::date AS days`)) as [{ days: number }];
     const all = await eachTable();
     // The last day of the month before the edge is one more day ago than the edge.
     for (const family of ['usage_daily', 'embedding_usage', 'webhook_deliveries'] as const) {
-      await months.dropOver(family, days + 1, signal);
+      await insistOn(() => months.dropOver(family, days + 1, signal));
       expect((await placesOf(family)).length).toBe(2);
-      await months.dropOver(family, days, signal);
+      await insistOn(() => months.dropOver(family, days, signal));
     }
     // Hours have to be made days first.
-    await months.dropOver('usage_hourly', days, signal, { onlyEmpty: true });
+    await insistOn(() => months.dropOver('usage_hourly', days, signal, { onlyEmpty: true }));
     const after = await eachTable();
     const old = all['usage_daily']!.filter((month) => !after['usage_daily']!.includes(month));
     expect(old.length).toBeGreaterThanOrEqual(1);
@@ -132,14 +133,14 @@ describe('months', () => {
     expect((await placesOf('usage_hourly')).length).toBe(2);
     expect(after['audit_entries']).toEqual(all['audit_entries']);
     await server.database.query(`DELETE FROM usage_hourly WHERE hour < ${times.edge}`);
-    await months.dropOver('usage_hourly', days, signal, { onlyEmpty: true });
+    await insistOn(() => months.dropOver('usage_hourly', days, signal, { onlyEmpty: true }));
     expect(await placesOf('usage_hourly')).toEqual([after['usage_hourly']!.find((month) => month > old.at(-1)!)]);
     await expect(server.database.query(`SELECT drop_month('{usage_daily}', date_trunc('month', now())::date, false)`)).rejects.toThrow('kept for 30 days');
   });
 
   it('are not dropped while a backup reads, and whoever is in the way of one is waited for a moment only', async () => {
     await write(`now() - interval '100 days'`);
-    await months.open();
+    await insistOn(() => months.open());
     const reader = new pg.Client({ connectionString: server.database.superuserUrl });
     await reader.connect();
     try {
@@ -152,7 +153,7 @@ describe('months', () => {
     } finally {
       await reader.end();
     }
-    await months.dropOver('webhook_deliveries', 30, signal);
+    await insistOn(() => months.dropOver('webhook_deliveries', 30, signal));
     expect(await placesOf('webhook_deliveries')).toEqual([]);
   });
 });

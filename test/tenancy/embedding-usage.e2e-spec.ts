@@ -4,6 +4,7 @@ import { UsageRollUp } from '../../src/tenancy/usage-roll-up.js';
 import { UsageService } from '../../src/tenancy/usage.service.js';
 import { EmbeddingServer } from '../support/embedding-server.js';
 import { createTenant, eventually, ingestText, type Tenant } from '../support/factories.js';
+import { insistOn } from '../support/insisting.js';
 import { TestApp } from '../support/test-app.js';
 
 describe('the usage of embeddings', () => {
@@ -83,7 +84,7 @@ describe('the usage of embeddings', () => {
       server.database.query(`INSERT INTO embedding_usage VALUES ($1, date_trunc('day', now(), 'UTC') - make_interval(days => $2), 2, 30)`, [old.tenantId, days]);
     for (const days of [399, 400, 432, 500]) await insert(days);
     await server.app.get(Months, { strict: false }).open();
-    await server.app.get(UsageRollUp, { strict: false }).run(new AbortController().signal);
+    await insistOn(() => server.app.get(UsageRollUp, { strict: false }).run(new AbortController().signal));
     const [kept] = await server.database.query('SELECT count(*)::int AS n FROM embedding_usage WHERE tenant_id = $1', [old.tenantId]);
     expect(kept).toEqual({ n: 2 });
     const to = new Date(Date.now() - 1).toISOString();

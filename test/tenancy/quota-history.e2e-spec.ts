@@ -3,6 +3,7 @@ import { UsageRollUp } from '../../src/tenancy/usage-roll-up.js';
 import type { TenantUsageDto } from '../../src/tenancy/dto/tenant-usage.dto.js';
 import { administrator, createTenant, eventually, ingestText, type Tenant } from '../support/factories.js';
 import { staysWithinTheHour } from '../support/hour.js';
+import { insistOn } from '../support/insisting.js';
 import { setLimits, usedBy } from '../support/quotas.js';
 import { TestApp } from '../support/test-app.js';
 
@@ -48,7 +49,7 @@ describe('the history of a tenant’s counters', () => {
     sql('UPDATE tenant_quotas SET used = used + $2 WHERE tenant_id = $1 AND resource = ANY ($3)', amount, resources);
   const rows = (): Promise<{ resource: string; ago: number; used: number }[]> =>
     sql(`SELECT resource, (extract(epoch FROM date_trunc('hour', now(), 'UTC') - hour) / 3600)::int AS ago, used::int FROM quota_history WHERE tenant_id = $1 ORDER BY resource, hour`);
-  const rollUp = (): Promise<void> => server.app.get(UsageRollUp, { strict: false }).run(AbortSignal.timeout(20_000));
+  const rollUp = (): Promise<void> => insistOn(() => server.app.get(UsageRollUp, { strict: false }).run(AbortSignal.timeout(20_000)));
 
   async function series(granularity: 'hour' | 'day', back: number): Promise<TenantUsageDto['series']> {
     const to = new Date();

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Months } from '../../src/persistence/months.js';
 import { DeliveryRetention } from '../../src/webhooks/deliveries/delivery-retention.js';
 import { administrator, createKey, createTenant, eventually, ingestText, waitForTask, type Tenant } from '../support/factories.js';
+import { insistOn } from '../support/insisting.js';
 import { idMadeAt } from '../support/months.js';
 import { TestApp } from '../support/test-app.js';
 import { answering, Endpoint, hanging, register, verify } from '../support/webhook-receiver.js';
@@ -375,9 +376,9 @@ describe('deliveries', () => {
         [id],
       );
     }
-    await server.app.get(Months, { strict: false }).open();
+    await insistOn(() => server.app.get(Months, { strict: false }).open());
     expect(await Promise.all((await list(path)).map(async (delivery) => (await details(path, delivery.id)).attempts.length))).toEqual([1, 1, 1]);
-    await server.app.get(DeliveryRetention, { strict: false }).run(new AbortController().signal);
+    await insistOn(() => server.app.get(DeliveryRetention, { strict: false }).run(new AbortController().signal));
     expect(await Promise.all((await list(path)).map(async (delivery) => (await details(path, delivery.id)).attempts.length))).toEqual([1, 1]);
     await tenant.client.delete(path);
     for (const table of ['webhook_deliveries', 'webhook_attempts']) expect(await server.database.query(`SELECT FROM ${table} WHERE tenant_id = $1`, [tenant.tenantId])).toEqual([]);

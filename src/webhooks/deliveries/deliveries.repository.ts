@@ -17,6 +17,10 @@ export type AttemptRow = Omit<CallOutcome, 'retryAfter'> & { number: number };
 
 const IS_SWITCHED_ON = `EXISTS (SELECT FROM tenants t WHERE t.id = $1 AND (t.configuration ->> 'enableWebhooks')::boolean IS NOT FALSE)`;
 
+const ATTEMPTS = `(
+  SELECT jsonb_agg(jsonb_build_object('number', a.number, 'startedAt', a.started_at, 'durationMs', a.duration_ms, 'statusCode', a.status_code, 'error', a.error, 'response', a.response) ORDER BY a.number)
+    FROM webhook_attempts a WHERE a.tenant_id = delivery.tenant_id AND a.delivery_id = delivery.id)`;
+
 const valuesOf = (tx: TenantTx, { eventType, eventAt, documentId, data }: NewDelivery): unknown[] => [tx.tenantId, eventType, eventAt, documentId, JSON.stringify(data)];
 
 @Injectable()
@@ -49,16 +53,16 @@ export class DeliveriesRepository {
     return query.orderBy('delivery.id', 'DESC').limit(page.limit).getMany();
   }
 
-  find(tx: TenantTx, webhookId: string, id: string): Promise<WebhookDeliveryEntity | null> {
-    return tx.manager.findOne(WebhookDeliveryEntity, { where: { tenantId: tx.tenantId, webhookId, id } });
-  }
-
-  listAttempts(tx: TenantTx, deliveryId: string): Promise<AttemptRow[]> {
-    return tx.manager.query<AttemptRow[]>(
-      `SELECT number, started_at AS "startedAt", duration_ms AS "durationMs", status_code AS "statusCode", error, response
-         FROM webhook_attempts WHERE tenant_id = $1 AND delivery_id = $2 ORDER BY number`,
-      [tx.tenantId, deliveryId],
-    );
+  /** In one statement: an attempt that ends between two would be shown without what came of it, or what came of it without the attempt. */
+  async find(tx: TenantTx, webhookId: string, id: string): Promise<{ delivery: WebhookDeliveryEntity; attempts: AttemptRow[] } | null> {
+    const { entities, raw } = await tx.manager
+      .createQueryBuilder(WebhookDeliveryEntity, 'delivery')
+      .addSelect(ATTEMPTS, 'attempts_made')
+      .where('delivery.tenant_id = :tenantId AND delivery.webhook_id = :webhookId AND delivery.id = :id', { tenantId: tx.tenantId, webhookId, id })
+      .getRawAndEntities<{ attempts_made: (Omit<AttemptRow, 'startedAt'> & { startedAt: string })[] | null }>();
+    const [delivery] = entities;
+    if (!delivery) return null;
+    return { delivery, attempts: (raw[0]!.attempts_made ?? []).map((attempt) => ({ ...attempt, startedAt: new Date(attempt.startedAt) })) };
   }
 
   /** From the beginning, behind what waits of its document by now. One that is just being sent is left to that. */

@@ -51,10 +51,8 @@ export class Deliveries {
   }
 
   private async details(tx: TenantTx, webhookId: string, id: string): Promise<WebhookDeliveryDetailsDto> {
-    // The attempts first: an attempt that ends between the two reads would otherwise be shown beside the state from before it.
-    const attempts = await this.deliveries.listAttempts(tx, id);
-    const delivery = await this.deliveries.find(tx, webhookId, id);
-    if (!delivery) throw new WebhookDeliveryNotFound();
-    return WebhookDeliveryDetailsDto.withAttempts(delivery, attempts);
+    const found = await this.deliveries.find(tx, webhookId, id);
+    if (!found) throw new WebhookDeliveryNotFound();
+    return WebhookDeliveryDetailsDto.withAttempts(found.delivery, found.attempts);
   }
 }
