@@ -76,7 +76,16 @@ describe('a file that cannot be read fails with a stable code', () => {
 });
 
 describe('a child that read a file', () => {
-  const telling = '(globalThis.files ??= []).push(size); process.send({ document: { metadata: { pid: process.pid, files: files.length } } });';
+  /** Answers when it has read the file, as the real one does: what is still to come of one that was answered ends the child. */
+  const telling = `
+    await new Promise((resolve) => process.stdin.on('data', function take(bytes) {
+      size -= bytes.length;
+      if (size > 0) return;
+      process.stdin.off('data', take).pause();
+      resolve();
+    }).resume());
+    (globalThis.files ??= []).push(true);
+    process.send({ document: { metadata: { pid: process.pid, files: files.length } } });`;
 
   async function inputs(...contents: string[]): Promise<string[]> {
     return Promise.all(
