@@ -138,11 +138,11 @@ export class FilesystemBlobStore extends BlobStore {
     }
   }
 
-  /** Again when the directory, empty until then, was removed in between. */
+  /** Again when the directory, empty until then, was removed in between, or just while it was made: `mkdir` finds it there, looks what it is, and then it is gone. */
   private async moveInto(directory: string, staged: Pick<StagedBlob, 'path'>, target: string): Promise<void> {
     for (let attempt = 1; ; attempt++) {
-      await mkdir(directory, { recursive: true });
       try {
+        await mkdir(directory, { recursive: true });
         await rename(staged.path, target);
         return;
       } catch (error) {
