@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { buildIfStale } from '../scripts/build.mjs';
-import { newEnoughNode } from '../scripts/node24.mjs';
+import { runCommand } from './command.mjs';
 import { compared, describeMachine, duration, markdown, table } from './report.mjs';
 import { readResults, writeResults } from './results.mjs';
 import { ROWS } from './rows/index.mjs';
@@ -62,10 +62,4 @@ async function main() {
   }
 }
 
-await newEnoughNode();
-try {
-  await main();
-} catch (error) {
-  console.error(`The bench failed: ${error instanceof Error ? error.stack : String(error)}`);
-  process.exitCode = 1;
-}
+await runCommand(main);

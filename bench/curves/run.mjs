@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildIfStale, root } from '../../scripts/build.mjs';
-import { newEnoughNode } from '../../scripts/node24.mjs';
+import { runCommand } from '../command.mjs';
 import { describeMachine } from '../report.mjs';
 import { World } from '../world.mjs';
 import { CURVES } from './index.mjs';
@@ -65,10 +65,4 @@ async function main() {
   }
 }
 
-await newEnoughNode();
-try {
-  await main();
-} catch (error) {
-  console.error(`The bench failed: ${error instanceof Error ? error.stack : String(error)}`);
-  process.exitCode = 1;
-}
+await runCommand(main);

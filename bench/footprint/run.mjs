@@ -4,7 +4,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { buildIfStale, root } from '../../scripts/build.mjs';
-import { newEnoughNode } from '../../scripts/node24.mjs';
+import { runCommand } from '../command.mjs';
 import { describeMachine } from '../report.mjs';
 import { seed } from '../seed.mjs';
 import { TenantCalls } from '../tenant-calls.mjs';
@@ -104,5 +104,4 @@ async function main() {
   }
 }
 
-await newEnoughNode();
-await main();
+await runCommand(main);

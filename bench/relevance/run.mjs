@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildIfStale } from '../../scripts/build.mjs';
-import { newEnoughNode } from '../../scripts/node24.mjs';
+import { runCommand } from '../command.mjs';
 import { World } from '../world.mjs';
 
 const HERE = import.meta.dirname;
@@ -95,10 +95,4 @@ async function main() {
   }
 }
 
-await newEnoughNode();
-try {
-  await main();
-} catch (error) {
-  console.error(`The bench failed: ${error instanceof Error ? error.stack : String(error)}`);
-  process.exitCode = 1;
-}
+await runCommand(main);

@@ -4,6 +4,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
+import { killed } from './child-process.js';
 import { freePort } from './redis-server.js';
 
 const pgbouncerIsMissing = spawnSync('pgbouncer', ['--version']).status !== 0;
@@ -82,11 +83,8 @@ export class PgBouncer {
     }
   }
 
-  async kill(): Promise<void> {
-    const child = this.child!;
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill('SIGKILL');
-    await once(child, 'close');
+  kill(): Promise<void> {
+    return killed(this.child!);
   }
 
   async stop(): Promise<void> {

@@ -5,6 +5,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
+import { killed } from './child-process.js';
 
 const redisIsMissing = spawnSync('redis-server', ['--version']).status !== 0;
 if (redisIsMissing) console.warn('skipped: there is no redis-server here');
@@ -62,11 +63,8 @@ export class RedisServer {
     this.child!.kill('SIGCONT');
   }
 
-  async kill(): Promise<void> {
-    const child = this.child!;
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill('SIGKILL');
-    await once(child, 'close');
+  kill(): Promise<void> {
+    return killed(this.child!);
   }
 
   /** A connection of the test's own, to look and to prepare. */

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { killed } from './child-process.js';
 import { filesIn } from './disk.js';
 import { freePort } from './redis-server.js';
 
@@ -67,11 +68,8 @@ export class S3Server {
     this.child!.kill('SIGCONT');
   }
 
-  async kill(): Promise<void> {
-    const child = this.child!;
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill('SIGKILL');
-    await once(child, 'close');
+  kill(): Promise<void> {
+    return killed(this.child!);
   }
 
   async stop(): Promise<void> {
