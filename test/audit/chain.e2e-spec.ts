@@ -196,7 +196,7 @@ describe('the chain of the audit', () => {
       const written = `CASE place WHEN 2 THEN ${edge} + interval '1 second' WHEN (SELECT max(place) FROM anew) THEN created_at ELSE ${edge} - interval '1 minute' END`;
       await linkAnew(old.tenantId, `created_at = ${written}, id = (lpad(to_hex((extract(epoch FROM ${written}) * 1000)::bigint), 12, '0') || right(replace(id::text, '-', ''), 20))::uuid`);
       const present = await monthsOf('audit_links');
-      await server.app.get(Months, { strict: false }).open();
+      await insistOn(() => server.app.get(Months, { strict: false }).open());
       expect(await monthsOf('audit_links')).toHaveLength(present.length + 2);
       expect(await server.database.query('SELECT FROM partitions.audit_entries_default UNION ALL SELECT FROM partitions.audit_links_default')).toEqual([]);
       const before = await verify(old.tenantId);
@@ -216,7 +216,7 @@ describe('the chain of the audit', () => {
       for (let n = 1; n <= 3; n++) await rename(n, old);
       const written = `created_at - interval '500 days'`;
       await linkAnew(old.tenantId, `created_at = ${written}, id = (lpad(to_hex((extract(epoch FROM ${written}) * 1000)::bigint), 12, '0') || right(replace(id::text, '-', ''), 20))::uuid`);
-      await server.app.get(Months, { strict: false }).open();
+      await insistOn(() => server.app.get(Months, { strict: false }).open());
       const present = await monthsOf('audit_links');
       await after(async () => {
         await superuser.query('WITH gone AS (DELETE FROM audit_links WHERE tenant_id = $1 AND sequence = 2 RETURNING entry_id) DELETE FROM audit_entries WHERE id IN (SELECT entry_id FROM gone)', [old.tenantId]);

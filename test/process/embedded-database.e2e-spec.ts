@@ -84,12 +84,15 @@ describe('the embedded database', () => {
       expect(body.documents).toMatchObject([{ name: 'slow.txt' }]);
     }, PATIENCE_MS);
 
-    it('outlives a SIGKILL of the server, and the next start joins it', async () => {
+    it('outlives a SIGKILL of the server, and the next start joins it, and stops it in the end', async () => {
       const postmaster = postmasterOf(dataDir);
       await server.end('SIGKILL');
       expect(databaseProcesses(dataDir)).toContain(postmaster);
       await startAgain();
       expect(postmasterOf(dataDir)).toBe(postmaster);
+      expect(await server.end()).toBe(0);
+      expect(databaseProcesses(dataDir)).toEqual([]);
+      await startAgain();
     }, PATIENCE_MS);
 
     it.each([

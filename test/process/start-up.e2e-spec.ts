@@ -57,7 +57,7 @@ describe('a start', () => {
 
   it('in production prints nothing but its log, and serves no /docs', async () => {
     const secrets = { JWT_SECRET: 'j'.repeat(32), SEALING_KEY: 's'.repeat(32), ADMIN_PASSWORD: 'a-password-of-my-own' };
-    const server = await sandbox.start({ DATA_DIR: await sandbox.dataDir(), DATABASE_URL: await migrated(), NODE_ENV: 'production', ...secrets });
+    const server = await sandbox.start({ DATA_DIR: await sandbox.dataDir(), NODE_ENV: 'production', ...secrets });
     expect((await server.client.get('/docs')).status).toBe(404);
     expect((await server.client.get('/openapi.json')).status).toBe(404);
     await server.end();

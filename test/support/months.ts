@@ -1,4 +1,5 @@
 import { openMonth, type Family } from '../../src/persistence/months.js';
+import { insistOn } from './insisting.js';
 import type { TestDatabase } from './test-database.js';
 
 /** A UUIDv7 that was made at a time, which is SQL. */
@@ -20,5 +21,5 @@ export async function withoutSmallMonths(database: TestDatabase, plan: string): 
 /** So many before the present one, as an installation has them that is as old. */
 export async function openPastMonths(database: TestDatabase, family: Family, count: number): Promise<void> {
   const rows = await database.query<{ month: string }>(`SELECT (date_trunc('month', now() AT TIME ZONE 'UTC') - make_interval(months => ago))::date::text AS month FROM generate_series(1, $1::int) ago`, [count]);
-  for (const { month } of rows) await openMonth((sql, values) => database.query(sql, values), family, month);
+  for (const { month } of rows) await insistOn(() => openMonth((sql, values) => database.query(sql, values), family, month));
 }

@@ -83,7 +83,7 @@ describe('the usage of embeddings', () => {
     const insert = (days: number): Promise<unknown> =>
       server.database.query(`INSERT INTO embedding_usage VALUES ($1, date_trunc('day', now(), 'UTC') - make_interval(days => $2), 2, 30)`, [old.tenantId, days]);
     for (const days of [399, 400, 432, 500]) await insert(days);
-    await server.app.get(Months, { strict: false }).open();
+    await insistOn(() => server.app.get(Months, { strict: false }).open());
     await insistOn(() => server.app.get(UsageRollUp, { strict: false }).run(new AbortController().signal));
     const [kept] = await server.database.query('SELECT count(*)::int AS n FROM embedding_usage WHERE tenant_id = $1', [old.tenantId]);
     expect(kept).toEqual({ n: 2 });

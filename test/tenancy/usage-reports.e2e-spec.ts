@@ -147,7 +147,7 @@ describe('the report on a key', () => {
       await server.database.query(`INSERT INTO usage_flushes SELECT gen_random_uuid(), 1, now() - make_interval(days => days) FROM unnest(ARRAY[6, 8]) AS days`);
       // And nothing is lost where a month could not be made in time.
       await server.database.query(`INSERT INTO usage_daily SELECT $1, (now() AT TIME ZONE 'UTC')::date - days, $2, 'GET /', 2, 1, 1, 1, 1, '{1}' FROM unnest(ARRAY[400, 431 + 1]) AS days`, [tenant.tenantId, key.id]);
-      await server.app.get(Months, { strict: false }).open();
+      await insistOn(() => server.app.get(Months, { strict: false }).open());
       await flush();
       await rollUp();
       const [row] = await server.database.query(
