@@ -446,16 +446,17 @@ describe('ingestion with an embedding provider', () => {
   it('takes back vectors that were stored after their document had been deleted', async () => {
     const store = server.app.get(VectorStore, { strict: false });
     const replace = store.replaceDocument.bind(store);
-    const [stored, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const [begun, stored, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     // Only delayed: the vectors are really written, long after the purge has passed.
     store.replaceDocument = async (...args) => {
+      begun.resolve();
       await held.promise;
       await replace(...args);
       stored.resolve();
     };
     try {
       const { body } = await send('Words whose vectors come too late.');
-      await eventually(() => tenant.client.get(`/api/v1/status/${body.task_id}`), (seen) => seen.body.message === 'storing');
+      await begun.promise;
       expect((await tenant.client.delete(`/api/v1/documents/${body.document_id}`)).status).toBe(204);
       await eventually(() => traces(server, tenant), isNothing, 10_000);
       held.resolve();
