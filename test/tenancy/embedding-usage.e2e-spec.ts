@@ -87,7 +87,8 @@ describe('the usage of embeddings', () => {
     await insistOn(() => server.app.get(UsageRollUp, { strict: false }).run(new AbortController().signal));
     const [kept] = await server.database.query('SELECT count(*)::int AS n FROM embedding_usage WHERE tenant_id = $1', [old.tenantId]);
     expect(kept).toEqual({ n: 2 });
-    const to = new Date(Date.now() - 1).toISOString();
-    expect(amount(await usageOf(old, `?from=${new Date(Date.now() - 399.9 * 86_400_000).toISOString()}&to=${to}`))).toEqual({ texts: 4, tokens: 60 });
+    const to = Date.now();
+    const from = to - 400 * 86_400_000;
+    expect(amount(await usageOf(old, `?from=${new Date(from).toISOString()}&to=${new Date(to).toISOString()}`))).toEqual({ texts: 4, tokens: 60 });
   });
 });
