@@ -14,6 +14,7 @@ import { DISTANCES } from '../../src/databases/vector-stores/vector-store.js';
 import type { VectorPoint } from '../../src/databases/vector-stores/vector-store.js';
 import { Outbound } from '../../src/outbound/outbound.js';
 import { DatabaseProxy } from '../support/database-proxy.js';
+import { TestDatabase } from '../support/test-database.js';
 import { vectorStoreContract } from './vector-store-contract.js';
 
 const capacities = { keyword: true, maxDimensions: 16_000, distances: DISTANCES };
@@ -103,8 +104,14 @@ function describePromises(name: string, open: (tuning?: PgVectorTuning) => Promi
 }
 
 describe('a PostgreSQL server', () => {
-  // The one that the other tests use: a real one, on which pgvector is not installed.
-  const plain = process.env['MORAG_TEST_TEMPLATE_URL'] ?? '';
+  // A real one, on which pgvector is not installed.
+  let database: TestDatabase;
+  let plain: string;
+  beforeAll(async () => {
+    database = await TestDatabase.createEmpty();
+    plain = database.url;
+  });
+  afterAll(() => database.drop());
   const failureOf = async (server: PostgresServer): Promise<{ code: string; message: string }> => {
     const store = await PgVectorStore.open(server);
     try {
