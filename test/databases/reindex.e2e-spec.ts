@@ -178,5 +178,5 @@ describe('a reindex', () => {
     } finally {
       await api.stop();
     }
-  });
+  }, 120_000);
 });
