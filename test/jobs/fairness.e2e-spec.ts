@@ -72,7 +72,7 @@ describe('workers that are shared', () => {
     // Those that ran already, those that start beside it, and of whoever had no turn yet the first.
     expect(order.indexOf(lone.tenantId)).toBeLessThanOrEqual(2 * WORKERS + 1);
     await cancelRest(flooders);
-  });
+  }, 60_000);
 
   it('take turns between those who have many, also when one came much later', async () => {
     const [early, late] = [await newTenant(), await newTenant()];
@@ -91,7 +91,7 @@ describe('workers that are shared', () => {
     expect(ofLate).toBeGreaterThanOrEqual(5);
     expect(ofLate).toBeLessThanOrEqual(15);
     await cancelRest([early, late]);
-  });
+  }, 60_000);
 
   it("let no work that nobody waits for delay a tenant's own that somebody does", async () => {
     const tenant = await newTenant();
