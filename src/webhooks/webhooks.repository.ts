@@ -34,9 +34,11 @@ export class WebhooksRepository {
     await tx.manager.update(WebhookEntity, { tenantId: tx.tenantId, id }, { ...change, updatedAt: new Date() });
   }
 
-  /** With what was to be sent to it. */
-  async remove(tx: TenantTx, id: string): Promise<void> {
-    await tx.manager.delete(WebhookEntity, { tenantId: tx.tenantId, id });
+  /** With what was to be sent to it, and that first: whoever writes down what came of an attempt has the delivery before the webhook. @returns false when there is none any more */
+  async remove(tx: TenantTx, id: string): Promise<boolean> {
+    await tx.manager.query('DELETE FROM webhook_deliveries WHERE tenant_id = $1 AND webhook_id = $2', [tx.tenantId, id]);
+    const { affected } = await tx.manager.delete(WebhookEntity, { tenantId: tx.tenantId, id });
+    return affected === 1;
   }
 
   async areSwitchedOn(tx: TenantTx): Promise<boolean> {

@@ -68,8 +68,8 @@ export class WebhooksService {
   /** Nothing more is sent to it, but what is under way. @throws WebhookNotFound */
   remove(principal: Principal, id: string): Promise<void> {
     return this.transactions.forTenant(principal.tenantId, async (tx) => {
-      await this.lock(tx, principal, id);
-      await this.webhooks.remove(tx, id);
+      await this.require(tx, principal, id);
+      if (!(await this.webhooks.remove(tx, id))) throw new WebhookNotFound();
     });
   }
 

@@ -106,7 +106,7 @@ describe('row level security', () => {
     tables = await server.database.query<TenantTable>(TENANT_TABLES);
     login = new pg.Client({ connectionString: server.database.url });
     await login.connect();
-  });
+  }, 60_000);
   afterAll(async () => {
     await login.end();
     await server.stop();

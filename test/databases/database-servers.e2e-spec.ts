@@ -572,6 +572,8 @@ describe('database servers', () => {
       const [slow, quick] = [await createTenant(server.anonymous), await createTenant(server.anonymous)];
       for (let count = 0; count < 20; count++) await register({ port: silent.port }, slow.client);
       const { id } = await register({ port: portOf(site) }, quick.client);
+      // All that the other tests have left would take a busy machine longer than the first four of these their five seconds.
+      await server.database.query('UPDATE database_servers SET health_checked_at = now() WHERE tenant_id <> ALL ($1)', [[slow.tenantId, quick.tenantId]]);
       const run = checkAll();
       await eventually(async () => (await quick.client.get(`${PATH}/${id}`)).body.health as string, (health) => health === 'healthy');
       expect(silent.connections).toBeLessThanOrEqual(4);

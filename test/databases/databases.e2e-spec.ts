@@ -126,7 +126,7 @@ describe('databases', () => {
       expect((await tenant.client.post('/api/v1/search', { query: 'lighthouse' })).body.results.map((result: { citation: { document_id: string } }) => result.citation.document_id)).toEqual([kept]);
       expect(await pointsOf(again.body.collection_name)).toBe(1);
       expect((await reconcile(await administrator(server), { tenant_id: tenant.tenantId })).drifts).toEqual([]);
-    });
+    }, 60_000);
 
     it('twice at once are deleted once', async () => {
       const { body } = await create({ name: 'twice' });

@@ -174,10 +174,10 @@ describeWithQdrantApi('against a model of Qdrant, which shows that requests are 
 });
 
 describe('what is no Qdrant', () => {
-  const answering = async (answer: RequestListener, work: (store: QdrantStore) => Promise<void>): Promise<void> => {
+  const answering = async (answer: RequestListener, work: (store: QdrantStore) => Promise<void>, options: Partial<QdrantOptions> = {}): Promise<void> => {
     const server = createServer(answer).listen(0, '127.0.0.1');
     await once(server, 'listening');
-    await work(await open({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, timeoutMs: 200 }));
+    await work(await open({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, ...options }));
     server.close();
     server.closeAllConnections();
   };
@@ -204,7 +204,7 @@ describe('what is no Qdrant', () => {
   });
 
   it('and says nothing is given up', async () => {
-    await answering(() => undefined, async (store) => expect(await failureOf(store.ping())).toMatchObject({ code: 'timeout' }));
+    await answering(() => undefined, async (store) => expect(await failureOf(store.ping())).toMatchObject({ code: 'timeout' }), { timeoutMs: 200 });
   });
 });
 

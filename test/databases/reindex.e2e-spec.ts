@@ -167,7 +167,7 @@ describe('a reindex', () => {
       await eventually(done, (rows) => rows.length === 2);
       await worker.end('SIGKILL');
       // As if its silence had been noticed already.
-      await api.database.query(`UPDATE pgboss.job SET heartbeat_on = now() - interval '1 hour' WHERE name = 'reindex-database' AND state = 'active'`);
+      await api.database.query(`UPDATE pgboss.job SET state = 'retry', start_after = now(), heartbeat_on = NULL WHERE name = 'reindex-database' AND state = 'active'`);
       embeddings.release();
       const another = await api.processBeside({ ROLE: 'worker', OUTBOUND_ALLOW: '127.0.0.1' });
       await eventually(look, ({ status }) => status === 'FINISHED', 60_000);
@@ -178,5 +178,5 @@ describe('a reindex', () => {
     } finally {
       await api.stop();
     }
-  });
+  }, 120_000);
 });

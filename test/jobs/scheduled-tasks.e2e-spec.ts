@@ -38,7 +38,7 @@ describe('a scheduled task', () => {
     await database.query(`UPDATE pgboss.version SET cron_on = now() - interval '1 day'`);
     await startWorker('0 * * * *');
     await startWorker('0 * * * *');
-    await eventually(async () => runs.length, (length) => length > 0, 15_000);
+    await eventually(async () => runs.length, (length) => length > 0);
     await delay(1000);
     expect(runs).toHaveLength(1);
     expect(await database.query('SELECT name, cron, timezone FROM pgboss.schedule')).toEqual([{ name: 'tick', cron: '0 * * * *', timezone: 'UTC' }]);

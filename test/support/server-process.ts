@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import path from 'node:path';
 import { ApiClient } from './api-client.js';
 
@@ -11,10 +11,18 @@ const COMPILED = process.env['NODE_COMPILE_CACHE'];
 export class ServerProcess {
   private output = '';
   private complaints = '';
+  /** Some while after it has ended: only then is everything here that it wrote. */
+  private isClosed = false;
+  private readonly news = new EventEmitter();
 
   private constructor(readonly child: ChildProcess) {
     for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
     child.stderr?.on('data', (text: string) => (this.complaints += text));
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', () => this.news.emit('more'));
+    child.once('close', () => {
+      this.isClosed = true;
+      this.news.emit('more');
+    });
   }
 
   /** Starts it, as the leader of a process group, with nothing in its environment but PATH, the compile cache and `env`, and does not wait. */
@@ -49,23 +57,20 @@ export class ServerProcess {
   /** Waits until the output matches; fails when the process ends first. */
   async says(pattern: RegExp): Promise<void> {
     while (!pattern.test(this.output)) {
-      if (this.child.exitCode !== null || this.child.signalCode !== null) throw new Error(`the server ended: ${this.output}`);
-      await Promise.race([once(this.child.stdout!, 'data'), once(this.child, 'close')]);
+      if (this.isClosed) throw new Error(`the server ended: ${this.output}`);
+      await once(this.news, 'more');
     }
   }
 
   /** Signals it and answers its exit code once it has ended; null when the signal killed it. */
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    if (this.child.exitCode === null && this.child.signalCode === null) {
-      this.child.kill(signal);
-      await once(this.child, 'close');
-    }
-    return this.child.exitCode;
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
+    return this.ended();
   }
 
   /** Waits for its end without a signal. */
   async ended(): Promise<number | null> {
-    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, 'close');
+    while (!this.isClosed) await once(this.news, 'more');
     return this.child.exitCode;
   }
 }

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import pg from 'pg';
 import { Months } from '../../src/persistence/months.js';
+import { DELIVERY_CHANNEL } from '../../src/webhooks/deliveries/delivery-channel.js';
 import { DeliveryRetention } from '../../src/webhooks/deliveries/delivery-retention.js';
 import { administrator, createKey, createTenant, eventually, ingestText, waitForTask, type Tenant } from '../support/factories.js';
 import { insistOn } from '../support/insisting.js';
@@ -16,6 +18,9 @@ interface SeenDelivery {
   next_attempt_at: string | null;
   attempts: { number: number; status_code: number | null; error: string | null; response: string | null; duration_ms: number }[];
 }
+
+/** Refuses, and is left alone for so long that no second attempt is made before the test lets the time pass: five seconds are over soon where the machine is busy. */
+const refusing = answering(503, { 'retry-after': '3600' });
 
 describe('deliveries', () => {
   let site: WebServer;
@@ -49,8 +54,19 @@ describe('deliveries', () => {
     await server.database.query('INSERT INTO events (tenant_id, type, payload) VALUES ($1, $2, $3)', [tenant.tenantId, type, JSON.stringify(payload)]);
   }
 
-  /** The clock of deliveries: what waits for its next attempt has waited long enough. */
-  const letTimePass = (): Promise<unknown> => server.database.query(`UPDATE webhook_deliveries SET due_at = now() WHERE tenant_id = $1 AND status = 'pending' AND leased_until IS NULL`, [tenant.tenantId]);
+  /** The clock of deliveries: what waits for its next attempt has waited long enough, and is looked for at once. */
+  const letTimePass = (): Promise<unknown> =>
+    server.database.query(
+      `WITH due AS (UPDATE webhook_deliveries SET due_at = now() WHERE tenant_id = $1 AND status = 'pending' AND leased_until IS NULL) SELECT pg_notify('${DELIVERY_CHANNEL}', '')`,
+      [tenant.tenantId],
+    );
+
+  /** What the endpoint has got and said was written down: before that, time passes for it in vain. */
+  const answered = (): Promise<unknown> =>
+    eventually(() => server.database.query(`SELECT FROM webhook_deliveries WHERE tenant_id = $1 AND status = 'pending' AND leased_until IS NOT NULL`, [tenant.tenantId]), ({ length }) => length === 0);
+
+  /** Whatever happened until now was made deliveries of, or none. */
+  const dispatched = (): Promise<unknown> => eventually(() => server.database.query('SELECT FROM events WHERE tenant_id = $1 AND dispatched_at IS NULL', [tenant.tenantId]), ({ length }) => length === 0);
 
   async function list(path: string, query = ''): Promise<SeenDelivery[]> {
     return (await tenant.client.get<{ deliveries: SeenDelivery[] }>(`${path}/deliveries${query}`)).body.deliveries;
@@ -151,11 +167,25 @@ describe('deliveries', () => {
       return body.secret as string;
     }
 
+    /** None is made while `work` runs, however quick the worker is. */
+    async function holdingBackDeliveries<T>(work: () => Promise<T>): Promise<T> {
+      const holder = new pg.Client({ connectionString: server.database.superuserUrl });
+      await holder.connect();
+      try {
+        await holder.query('BEGIN; LOCK TABLE webhook_deliveries IN SHARE MODE');
+        return await work();
+      } finally {
+        await holder.end();
+      }
+    }
+
     it('tell once how it ended, signed with the tenant’s secret, also with the one before', async () => {
       const before = await signingSecret();
-      const accepted = await tenant.client.upload('Some words.', 'a.txt', { fields: { webhook_url: endpoint.url } });
-      expect(accepted.status).toBe(202);
-      const after = await signingSecret();
+      const { accepted, after } = await holdingBackDeliveries(async () => {
+        const sent = await tenant.client.upload('Some words.', 'a.txt', { fields: { webhook_url: endpoint.url } });
+        expect(sent.status).toBe(202);
+        return { accepted: sent, after: await signingSecret() };
+      });
       const [received] = await endpoint.got(1);
       expect(received!.message).toMatchObject({ type: 'document.ingested', data: { id: accepted.body.document_id, job_id: accepted.body.task_id } });
       for (const secret of [before, after]) expect(() => verify(secret, received!)).not.toThrow();
@@ -163,7 +193,9 @@ describe('deliveries', () => {
       const again = await tenant.client.post(`/api/v1/documents/${accepted.body.document_id}/reprocess`, {});
       await waitForTask(tenant.client, again.body.task_id);
       await tenant.client.delete(`/api/v1/documents/${accepted.body.document_id}`);
-      const rows = await server.database.query('SELECT event_type, status FROM webhook_deliveries WHERE tenant_id = $1', [tenant.tenantId]);
+      await dispatched();
+      // The endpoint has it before the answer is written down.
+      const rows = await eventually(() => server.database.query('SELECT event_type, status FROM webhook_deliveries WHERE tenant_id = $1', [tenant.tenantId]), (all) => all.every(({ status }) => status !== 'pending'));
       expect(rows).toEqual([{ event_type: 'document.ingested', status: 'delivered' }]);
     });
 
@@ -232,7 +264,7 @@ describe('deliveries', () => {
 
     it('are given up after a day, and can be replayed under the same id', async () => {
       const { path } = await register(tenant.client, endpoint);
-      endpoint.answer = answering(500);
+      endpoint.answer = refusing;
       await publish('quota.warning', { resource: 'documents' });
       await afterAttempt(path, 1);
       await server.database.query(`UPDATE webhook_deliveries SET give_up_at = now() WHERE tenant_id = $1`, [tenant.tenantId]);
@@ -242,7 +274,7 @@ describe('deliveries', () => {
       endpoint.answer = answering(200);
       expect(await tenant.client.post(`${path}/deliveries/${failed.id}/replay`)).toMatchObject({ status: 202, body: { status: 'pending', message_id: failed.message_id } });
       const replayed = await eventually(() => newest(path), ({ status }) => status === 'delivered');
-      expect(replayed.attempts.map(({ number, status_code }) => [number, status_code])).toEqual([[1, 500], [2, 500], [3, 200]]);
+      expect(replayed.attempts.map(({ number, status_code }) => [number, status_code])).toEqual([[1, 503], [2, 503], [3, 200]]);
       // And once more, although it was delivered.
       await tenant.client.post(`${path}/deliveries/${failed.id}/replay`);
       await endpoint.got(4);
@@ -259,6 +291,7 @@ describe('deliveries', () => {
       expect(await eventually(() => tenant.client.get(path), ({ body }) => body.is_active === false)).toMatchObject({ body: { disabled_reason: 'gone', failing_since: expect.any(String) } });
       expect(await newest(path)).toMatchObject({ status: 'failed', attempts: [{ status_code: 410, error: 'gone' }] });
       await publish('quota.exceeded', { resource: 'documents' });
+      await dispatched();
       const [{ id }] = (await list(path)) as [SeenDelivery];
       expect(await tenant.client.post(`${path}/deliveries/${id}/replay`)).toMatchObject({ status: 409, body: { code: 'webhook_inactive' } });
       await server.database.query(`UPDATE webhook_deliveries SET status = 'pending', ended_at = NULL WHERE tenant_id = $1`, [tenant.tenantId]);
@@ -288,7 +321,7 @@ describe('deliveries', () => {
     it('of one document while an earlier one fails, and hold up no other document', async () => {
       const { path } = await register(tenant.client, endpoint);
       const [stuck, other] = [randomUUID(), randomUUID()];
-      endpoint.answer = (response, { message }) => response.writeHead(message.data['at'] === 1 ? 500 : 200).end();
+      endpoint.answer = (response, received) => (received.message.data['at'] === 1 ? refusing : answering(200))(response, received);
       await publish('job.started', { document_id: stuck, at: 1 });
       await afterAttempt(path, 1);
       await publish('job.finished', { document_id: stuck, at: 2 });
@@ -299,7 +332,7 @@ describe('deliveries', () => {
       await endpoint.got(3);
       expect(endpoint.received.map(({ message }) => message.data['at'])).toEqual([1, 4, 1]);
       endpoint.answer = answering(200);
-      await eventually(() => list(path, '?status=pending'), (waiting) => waiting.every(({ next_attempt_at }) => next_attempt_at !== null));
+      await answered();
       await letTimePass();
       await endpoint.got(6);
       expect(endpoint.received.map(({ message }) => message.data['at']).slice(3)).toEqual([1, 2, 3]);
@@ -308,7 +341,7 @@ describe('deliveries', () => {
     it('so that what was given up lets the next pass', async () => {
       const { path } = await register(tenant.client, endpoint);
       const id = randomUUID();
-      endpoint.answer = (response, { message }) => response.writeHead(message.type === 'job.started' ? 500 : 200).end();
+      endpoint.answer = (response, received) => (received.message.type === 'job.started' ? refusing : answering(200))(response, received);
       await publish('job.started', { document_id: id });
       await afterAttempt(path, 1);
       await publish('job.finished', { document_id: id });
@@ -340,13 +373,13 @@ describe('deliveries', () => {
   it('are not sent while the tenant lets nothing be sent, or is suspended, and wait', async () => {
     const admin = await administrator(server);
     const { path } = await register(tenant.client, endpoint);
-    endpoint.answer = answering(500);
+    endpoint.answer = refusing;
     await publish('quota.warning', { at: 1 });
     await afterAttempt(path, 1);
     await tenant.client.patch('/api/v1/tenant/configuration', { enable_webhooks: false });
     await publish('quota.warning', { at: 2 });
     await letTimePass();
-    await eventually(() => server.database.query(`SELECT FROM events WHERE tenant_id = $1 AND dispatched_at IS NULL`, [tenant.tenantId]), ({ length }) => length === 0);
+    await dispatched();
     expect(await list(path)).toHaveLength(1);
     await admin.patch(`/admin/tenants/${tenant.tenantId}`, { status: 'suspended', configuration: { enable_webhooks: null } });
     // Somebody else's, made later, is sent meanwhile.
@@ -363,7 +396,7 @@ describe('deliveries', () => {
 
   it('end with their webhook, and are forgotten with their attempts 30 days after the end of their month', async () => {
     const { id, path } = await register(tenant.client, endpoint);
-    endpoint.answer = answering(500);
+    endpoint.answer = refusing;
     await publish('quota.warning', { resource: 'documents' });
     await afterAttempt(path, 1);
     // In a month that ended less than 30 days ago, and in the one before.

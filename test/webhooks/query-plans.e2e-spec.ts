@@ -30,12 +30,14 @@ describe('deliveries, many of many tenants over the months that they are kept,',
     await server.database.seed(
       `WITH others AS (INSERT INTO tenants (id) SELECT gen_random_uuid() FROM generate_series(1, 40) RETURNING id),
             theirs AS (INSERT INTO webhooks (tenant_id, id, url, events, secret) SELECT id, id, 'http://127.0.0.1:9/', '{*}', '' FROM others RETURNING tenant_id, id),
+            -- To the end of the present one: on its first days it would else be too small for an index to be worth while.
+            months AS (SELECT (date_trunc('month', now() AT TIME ZONE 'UTC') - interval '${MONTHS} months') AT TIME ZONE 'UTC' AS first, (date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC' AS after),
             every AS (SELECT tenant_id, id, row_number() OVER () AS m FROM (SELECT tenant_id, id FROM theirs UNION ALL SELECT $1::uuid, $2::uuid FROM generate_series(1, 20)) w)
        INSERT INTO webhook_deliveries (tenant_id, id, webhook_id, lane, event_type, event_at, data, status, due_at)
-       SELECT tenant_id, (lpad(to_hex((extract(epoch FROM now() - (1 - n / $3::float8) * interval '${MONTHS} months') * 1000)::bigint), 12, '0') || '7000' || lpad(to_hex(n), 16, '0'))::uuid, id, id::text,
+       SELECT tenant_id, (lpad(to_hex((extract(epoch FROM months.first + (n - 1) / $3::float8 * (months.after - months.first)) * 1000)::bigint), 12, '0') || '7000' || lpad(to_hex(n), 16, '0'))::uuid, id, id::text,
               CASE WHEN n < 300 THEN 'api_key.created' ELSE 'document.ingested' END, now(), '{}', CASE WHEN n > $3 - 600 THEN 'pending' WHEN n < 300 THEN 'failed' ELSE 'delivered' END,
               CASE WHEN n % 2 = 0 THEN now() ELSE now() + interval '1 hour' END
-         FROM generate_series(1, $3::int) n JOIN every ON every.m = 1 + n % 60`,
+         FROM generate_series(1, $3::int) n JOIN every ON every.m = 1 + n % 60 CROSS JOIN months`,
       [tenant.tenantId, webhook.id, DELIVERIES],
     );
     await server.database.query('VACUUM ANALYZE webhook_deliveries');

@@ -1,4 +1,5 @@
-import { createKey, createTenant, type Tenant } from '../support/factories.js';
+import pg from 'pg';
+import { createKey, createTenant, eventually, type Tenant } from '../support/factories.js';
 import { TestApp } from '../support/test-app.js';
 import { WebServer } from '../support/web-server.js';
 import { answering, Endpoint, register, verify } from '../support/webhook-receiver.js';
@@ -45,6 +46,29 @@ describe('a webhook', () => {
     expect((await tenant.client.delete(path)).status).toBe(204);
     for (const gone of [tenant.client.get(path), tenant.client.patch(path, {}), tenant.client.delete(path), tenant.client.post(`${path}/test`), tenant.client.get(`${path}/deliveries`)]) {
       expect(await gone).toMatchObject({ status: 404, body: { code: 'not_found' } });
+    }
+  });
+
+  it('is removed also while it is being written down what came of an attempt', async () => {
+    const { id, path } = await register(tenant.client, endpoint);
+    await server.database.query(
+      `INSERT INTO webhook_deliveries (tenant_id, webhook_id, lane, event_type, event_at, data, due_at) SELECT tenant_id, id, id::text, 'api_key.created', now(), '{}', 'infinity' FROM webhooks WHERE id = $1`,
+      [id],
+    );
+    // As a sender does: first of the delivery, then of its webhook.
+    const sender = new pg.Client({ connectionString: server.database.superuserUrl });
+    await sender.connect();
+    try {
+      await sender.query('BEGIN');
+      await sender.query('UPDATE webhook_deliveries SET failures = 1 WHERE webhook_id = $1', [id]);
+      const removal = tenant.client.delete(path);
+      await eventually(() => server.database.query(`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`), (waiting) => waiting.length > 0);
+      await sender.query('UPDATE webhooks SET failing_since = now() WHERE id = $1', [id]);
+      await sender.query('COMMIT');
+      expect((await removal).status).toBe(204);
+      expect(await server.database.query('SELECT FROM webhook_deliveries WHERE webhook_id = $1', [id])).toEqual([]);
+    } finally {
+      await sender.end();
     }
   });
 
