@@ -186,7 +186,7 @@ describe('API keys', () => {
       const expiresAt = Date.now() + 1500;
       const key = await createKey(tenant.client, ['read'], { expires_at: new Date(expiresAt).toISOString() });
       expect((await key.client.get('/auth/me')).status).toBe(200);
-      await eventually(() => key.client.get('/auth/me'), ({ status }) => status === 401, 3000);
+      await eventually(() => key.client.get('/auth/me'), ({ status }) => status === 401);
       expect(Date.now()).toBeGreaterThanOrEqual(expiresAt);
       expect((await tenant.client.get(`${KEYS}/${key.id}`)).body.status).toBe('expired');
       expect((await tenant.client.get(`${KEYS}?status=expired`)).body.api_keys).toHaveLength(1);
