@@ -1,6 +1,7 @@
 import { isWellFormedKey } from '../../src/api-keys/key-format.js';
 import type { ApiClient } from '../support/api-client.js';
 import { administrator, changeStanding, createKey, createTenant, eventually, ingestText, PASSWORD, signIn, type Tenant } from '../support/factories.js';
+import { untilAnswered } from '../support/insisting.js';
 import { TestApp } from '../support/test-app.js';
 
 const KEYS = '/api/v1/api-keys';
@@ -268,7 +269,7 @@ describe('API keys', () => {
   describe('their number', () => {
     it('is exact under forty at once', async () => {
       await limitKeys(7);
-      const asked = await Promise.all(Array.from({ length: 40 }, (_, i) => tenant.client.post(KEYS, { name: `key ${i}` })));
+      const asked = await Promise.all(Array.from({ length: 40 }, (_, i) => untilAnswered(() => tenant.client.post(KEYS, { name: `key ${i}` }))));
       const refused = asked.filter(({ status }) => status !== 201);
       expect(asked.length - refused.length).toBe(7);
       for (const answer of refused) {

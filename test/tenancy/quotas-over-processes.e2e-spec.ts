@@ -2,6 +2,7 @@ import { originalsOf } from '../support/disk.js';
 import type { ApiClient } from '../support/api-client.js';
 import { EmbeddingServer } from '../support/embedding-server.js';
 import { administrator, createTenant, eventually, waitForTask, type Tenant } from '../support/factories.js';
+import { untilAnswered } from '../support/insisting.js';
 import { quotasOf, setLimits, usedBy, type SeenQuota } from '../support/quotas.js';
 import type { ServerProcess } from '../support/server-process.js';
 import { TestApp } from '../support/test-app.js';
@@ -136,7 +137,7 @@ describe('quotas over several processes', () => {
 
   it('let exactly 100 documents in, of 200 at once', async () => {
     await setLimits(admin, tenant, { documents: 100 });
-    const answers = await Promise.all(Array.from({ length: 200 }, (_, at) => through[at % 2]!.post('/api/v1/ingest/text', { title: 'A text', content: `Text number ${at}.` })));
+    const answers = await Promise.all(Array.from({ length: 200 }, (_, at) => untilAnswered(() => through[at % 2]!.post('/api/v1/ingest/text', { title: 'A text', content: `Text number ${at}.` }))));
     const refused = answers.filter(({ status }) => status !== 202);
     expect(refused).toHaveLength(100);
     for (const { status, body } of refused) expect([status, body]).toMatchObject([429, { code: 'quota_exceeded', resource: 'documents', limit: 100, used: 100, requested: 1 }]);
@@ -149,7 +150,7 @@ describe('quotas over several processes', () => {
   it('let bytes in to the last one', async () => {
     await setLimits(admin, tenant, { storage_mb: 1 });
     const size = 40_000;
-    const answers = await Promise.all(Array.from({ length: 40 }, (_, at) => through[at % 2]!.upload(`${at} `.padEnd(size, 'x'), `${at}.txt`)));
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, at) => untilAnswered(() => through[at % 2]!.upload(`${at} `.padEnd(size, 'x'), `${at}.txt`))));
     const fitting = Math.floor(MIB / size);
     expect(answers.filter(({ status }) => status === 202)).toHaveLength(fitting);
     expect(await usedBy(tenant.client)).toMatchObject({ storage_mb: fitting * size, documents: fitting });

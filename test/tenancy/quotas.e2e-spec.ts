@@ -1,6 +1,7 @@
 import type { ApiClient } from '../support/api-client.js';
 import { blobsOf, originalsOf } from '../support/disk.js';
 import { administrator, createTenant, eventually, ingestText, waitForTask, type Tenant } from '../support/factories.js';
+import { untilAnswered } from '../support/insisting.js';
 import { quotasOf, setLimits, usedBy } from '../support/quotas.js';
 import { TestApp } from '../support/test-app.js';
 
@@ -33,7 +34,7 @@ describe('quotas', () => {
 
   it('let exactly as many documents in as there is room for, of 60 at once', async () => {
     await setLimits(admin, tenant, { documents: 20 });
-    const answers = await Promise.all(Array.from({ length: 60 }, (_, at) => ingest(`Text number ${at}.`)));
+    const answers = await Promise.all(Array.from({ length: 60 }, (_, at) => untilAnswered(() => ingest(`Text number ${at}.`))));
     const accepted = answers.filter(({ status }) => status === 202);
     const refused = answers.filter(({ status }) => status !== 202);
     expect(accepted).toHaveLength(20);
@@ -158,10 +159,10 @@ describe('quotas', () => {
     await setLimits(admin, tenant, { documents: 10, vector_points: 12 });
     const answers = await Promise.all(
       Array.from({ length: 30 }, async (_, at) => {
-        const accepted = await ingest(`Short lived text ${at}. `.repeat(1 + (at % 4) * 4), { chunk_size: 100, chunk_overlap: 0 });
+        const accepted = await untilAnswered(() => ingest(`Short lived text ${at}. `.repeat(1 + (at % 4) * 4), { chunk_size: 100, chunk_overlap: 0 }));
         if (accepted.status !== 202) return accepted.status;
         if (at % 3 === 0) await waitForTask(tenant.client, accepted.body.task_id);
-        return (await tenant.client.delete(`/api/v1/documents/${accepted.body.document_id}`)).status;
+        return (await untilAnswered(() => tenant.client.delete(`/api/v1/documents/${accepted.body.document_id}`))).status;
       }),
     );
     expect(answers.filter((status) => status !== 204 && status !== 429)).toEqual([]);
