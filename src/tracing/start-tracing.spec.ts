@@ -19,6 +19,7 @@ describe('traces', () => {
       request.setEncoding('utf8').on('data', (part: string) => (body += part));
       request.on('end', () => {
         received.push(body);
+        collector.emit('received');
         if (!isSilent) response.end('{}');
       });
     });
@@ -67,7 +68,10 @@ describe('traces', () => {
     isSilent = true;
     const stop = await start(1);
     await work();
+    const arrived = once(collector, 'received');
     await stop(50);
+    // What was sent may be on its way for longer than anybody waits for an answer.
+    await arrived;
     expect(received).toHaveLength(1);
     expect(warnings.join()).toContain('the last spans were not delivered');
   });

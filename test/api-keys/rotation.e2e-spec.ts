@@ -1,5 +1,6 @@
 import type { ApiClient } from '../support/api-client.js';
 import { administrator, createKey, createTenant, eventually, type Tenant } from '../support/factories.js';
+import { staysWithinTheHour } from '../support/hour.js';
 import { quotasOf, setLimits } from '../support/quotas.js';
 import { TestApp } from '../support/test-app.js';
 
@@ -64,6 +65,7 @@ describe('rotating a key', () => {
   });
 
   it('shares one rate limit between the two, so that a rotation buys no calls', async () => {
+    await staysWithinTheHour(5000);
     const key = await createKey(tenant.client, ['read'], { rate_limit_per_hour: 10 });
     const call = async (secret: string): Promise<number> => (await server.anonymous.asApiKey(secret).get('/api/v1/databases')).status;
     for (let at = 0; at < 6; at++) expect(await call(key.secret)).toBe(200);
@@ -181,10 +183,11 @@ describe('verifying a key for a gateway', () => {
   let gateway: ApiClient;
 
   beforeAll(async () => {
+    await staysWithinTheHour(15_000);
     server = await TestApp.start();
     tenant = await createTenant(server.anonymous);
     gateway = (await createKey(tenant.client, ['admin'])).client;
-  });
+  }, 60_000);
   afterAll(() => server.stop());
 
   const verify = (body: object, as = gateway) => as.post(`${KEYS}/verify`, body);

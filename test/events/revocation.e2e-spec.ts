@@ -84,13 +84,17 @@ describe('two processes that remember keys', () => {
           calls.push({ begun, ended: performance.now(), accepted: status === 200 });
         }
       });
-      await delay(60);
-      await withdraw(tenant, key);
-      await delay(120);
-      going = false;
-      await Promise.all(load);
+      const someone = (is: (accepted: boolean) => boolean): Promise<unknown> => eventually(async () => calls.some(({ accepted }) => is(accepted)), Boolean);
+      try {
+        await someone((accepted) => accepted);
+        await withdraw(tenant, key);
+        await someone((accepted) => !accepted);
+        await delay(60);
+      } finally {
+        going = false;
+        await Promise.all(load);
+      }
       const firstRefusal = Math.min(...calls.filter(({ accepted }) => !accepted).map(({ ended }) => ended));
-      expect(calls.some(({ accepted }) => accepted)).toBe(true);
       expect(calls.filter(({ accepted, begun }) => accepted && begun > firstRefusal)).toEqual([]);
     }
   });
@@ -99,18 +103,30 @@ describe('two processes that remember keys', () => {
     const tenant = await createTenant(server.anonymous);
     const key = await remembered(tenant);
     const fresh = await createKey(tenant.client, ['read']);
-    const before = await lookUps(first);
-    for (let at = 0; at < 20; at++) expect((await use(first, key)).status).toBe(200);
-    const after = await lookUps(first);
-    expect(after.hit - before.hit).toBe(20);
-    expect(after.miss).toBe(before.miss);
+    /** Of twenty uses, how many needed no look-up; all of them, unless the five seconds were over just then or the machine was too busy to prove a lease. */
+    const hits = async (): Promise<number> => {
+      const before = await lookUps(first);
+      for (let at = 0; at < 20; at++) expect((await use(first, key)).status).toBe(200);
+      const after = await lookUps(first);
+      expect(after.hit - before.hit + after.miss - before.miss).toBe(20);
+      return after.hit - before.hit;
+    };
+    await eventually(hits, (count) => count === 20);
 
     const locker = new pg.Client({ connectionString: server.database.superuserUrl });
     await locker.connect();
+    const lock = async (): Promise<void> => void (await locker.query('BEGIN; LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE'));
+    /** False, and the key remembered anew, where the same has happened. */
+    const usedWithoutTheTable = async (): Promise<boolean> => {
+      await lock();
+      const asked = use(first, key);
+      const isAnswered = await Promise.race([asked.then(() => true), delay(1000, false)]);
+      if (!isAnswered) await locker.query('ROLLBACK');
+      expect((await asked).status).toBe(200);
+      return isAnswered;
+    };
     try {
-      await locker.query('BEGIN');
-      await locker.query('LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE');
-      expect((await use(first, key)).status).toBe(200);
+      await eventually(usedWithoutTheTable, Boolean);
       // A typo is told without the table as well.
       expect((await use(first, { id: '', secret: `${key.secret.slice(0, -1)}!` })).status).toBe(401);
       let answered = false;

@@ -13,3 +13,11 @@ export async function insistOn<T>(work: () => Promise<T>): Promise<T> {
     }
   }
 }
+
+/** As a client does whom a server tells that it gets no connection to the database within five seconds, which on a busy machine is true of some of many at once. */
+export async function untilAnswered<A extends { status: number }>(ask: () => Promise<A>): Promise<A> {
+  for (;;) {
+    const answer = await ask();
+    if (answer.status !== 503) return answer;
+  }
+}

@@ -168,7 +168,7 @@ describe('the configuration of a tenant', () => {
         for (const more of [{ 'content-length': String(body.length) }, { 'transfer-encoding': 'chunked' }] as Record<string, string>[]) {
           const answer = await sendStream(`${server.url}/api/v1/ingest/file`, { ...headers, ...more }, pieces(body));
           expect([size, more, answer]).toMatchObject([size, more, { status: 413, body: { code: 'payload_too_large', detail: 'The limit is 1 MiB for a file of your tenant.' } }]);
-          await eventually(() => blobsOf(server), (names) => names.every((name) => !name.startsWith('incoming')), 2000);
+          await eventually(() => blobsOf(server), (names) => names.every((name) => !name.startsWith('incoming')));
         }
       }
       expect(await text({ content: 'x'.repeat(MIB + 1) })).toMatchObject({ status: 413, body: { detail: expect.stringContaining('your tenant') } });

@@ -101,7 +101,7 @@ describe('a change of quotas', () => {
     const { used: points } = (await quotasOf(tenant.client))['vector_points']!;
     expect(points).toBeGreaterThan(3);
     await tenant.client.delete(`/api/v1/documents/${id}`);
-    await eventually(() => usedBy(tenant.client), ({ documents }) => documents === 0, 10_000);
+    await eventually(() => usedBy(tenant.client), ({ documents }) => documents === 0);
     // Reserved, settled, given back.
     expect(await sumsOf('vector_points')).toEqual([points, points, 0]);
     expect(await sumsOf('documents')).toEqual([1, 0]);

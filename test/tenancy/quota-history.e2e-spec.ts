@@ -69,7 +69,7 @@ describe('the history of a tenant’s counters', () => {
     const both = await usedBy(tenant.client);
     await letPass(2);
     expect((await tenant.client.delete(`/api/v1/documents/${first}`)).status).toBe(204);
-    await eventually(() => usedBy(tenant.client), ({ documents: left }) => left === 1, 10_000);
+    await eventually(() => usedBy(tenant.client), ({ documents: left }) => left === 1);
     const now = await usedBy(tenant.client);
     const seen = (await series('hour', 7)).map((point) => [point.documents, point.storage_bytes, point.vector_points]);
     const one = [1, 'The first text.'.length, 1];

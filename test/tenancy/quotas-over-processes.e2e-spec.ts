@@ -2,6 +2,7 @@ import { originalsOf } from '../support/disk.js';
 import type { ApiClient } from '../support/api-client.js';
 import { EmbeddingServer } from '../support/embedding-server.js';
 import { administrator, createTenant, eventually, waitForTask, type Tenant } from '../support/factories.js';
+import { untilAnswered } from '../support/insisting.js';
 import { quotasOf, setLimits, usedBy, type SeenQuota } from '../support/quotas.js';
 import type { ServerProcess } from '../support/server-process.js';
 import { TestApp } from '../support/test-app.js';
@@ -43,8 +44,11 @@ describe('quotas over several processes', () => {
   /** Sends a text and waits until its vectors are reserved and asked for, which the embedding server holds back. */
   async function sendAndHold(): Promise<{ jobId: string; documentId: string; points: number }> {
     embeddings.hold();
+    const before = embeddings.requests;
     const { body } = await tenant.client.post('/api/v1/ingest/text', { title: 'A text', content: TEXT, chunk_size: 100, chunk_overlap: 0 });
     const { reserved: points } = await eventually(pointsOf, ({ reserved }) => reserved > 0);
+    // Until then the worker is in the middle of one transaction or another, whose locks it would keep while it is stopped.
+    await embeddings.received(before + 1);
     return { jobId: body.task_id, documentId: body.document_id, points };
   }
 
@@ -79,14 +83,14 @@ describe('quotas over several processes', () => {
     it('hold nothing for a document that was deleted meanwhile, whose worker is told to stop; a living one keeps its lease', async () => {
       const { jobId, documentId, points } = await sendAndHold();
       await server.database.query(`UPDATE jobs SET lease_expires_at = now() + interval '10 seconds' WHERE id = $1`, [jobId]);
-      await eventually(() => leaseOf(jobId), (left) => left > 20, 8000);
+      await eventually(() => leaseOf(jobId), (left) => left > 20);
       expect(await pointsOf()).toMatchObject({ reserved: points });
       expect((await through[1]!.delete(`/api/v1/documents/${documentId}`)).status).toBe(204);
       expect(await pointsOf()).toMatchObject({ used: 0, reserved: 0 });
       // Without an answer of the embedding server, which still holds it back.
       const inQueue = () => server.database.query(`SELECT FROM pgboss.job WHERE data ->> 'jobId' = $1 AND state = 'active'`, [jobId]);
-      await eventually(inQueue, (rows) => rows.length === 0, 15_000);
-      await eventually(() => usedBy(tenant.client), ({ documents, storage_mb, vector_points }) => documents === 0 && storage_mb === 0 && vector_points === 0, 10_000);
+      await eventually(inQueue, (rows) => rows.length === 0);
+      await eventually(() => usedBy(tenant.client), ({ documents, storage_mb, vector_points }) => documents === 0 && storage_mb === 0 && vector_points === 0);
     }, 60_000);
 
     it.each([
@@ -107,7 +111,7 @@ describe('quotas over several processes', () => {
       const { jobId, points } = await sendAndHold();
       worker.child.kill('SIGSTOP');
       await endLease(jobId);
-      await eventually(pointsOf, ({ reserved }) => reserved === 0, 10_000);
+      await eventually(pointsOf, ({ reserved }) => reserved === 0);
       embeddings.release();
       worker.child.kill('SIGCONT');
       expect(await waitForTask(tenant.client, jobId)).toMatchObject({ status: 'completed' });
@@ -121,7 +125,7 @@ describe('quotas over several processes', () => {
       await worker.end('SIGKILL');
       expect(await pointsOf()).toMatchObject({ used: 0, reserved: points });
       await endLease(jobId);
-      expect(await eventually(pointsOf, ({ reserved }) => reserved === 0, 10_000)).toMatchObject({ used: 0 });
+      expect(await eventually(pointsOf, ({ reserved }) => reserved === 0)).toMatchObject({ used: 0 });
       expect(await jobOf(jobId)).toMatchObject({ status: 'PENDING', attempt: 1 });
       embeddings.release();
       worker = await startWorker();
@@ -133,7 +137,7 @@ describe('quotas over several processes', () => {
 
   it('let exactly 100 documents in, of 200 at once', async () => {
     await setLimits(admin, tenant, { documents: 100 });
-    const answers = await Promise.all(Array.from({ length: 200 }, (_, at) => through[at % 2]!.post('/api/v1/ingest/text', { title: 'A text', content: `Text number ${at}.` })));
+    const answers = await Promise.all(Array.from({ length: 200 }, (_, at) => untilAnswered(() => through[at % 2]!.post('/api/v1/ingest/text', { title: 'A text', content: `Text number ${at}.` }))));
     const refused = answers.filter(({ status }) => status !== 202);
     expect(refused).toHaveLength(100);
     for (const { status, body } of refused) expect([status, body]).toMatchObject([429, { code: 'quota_exceeded', resource: 'documents', limit: 100, used: 100, requested: 1 }]);
@@ -146,7 +150,7 @@ describe('quotas over several processes', () => {
   it('let bytes in to the last one', async () => {
     await setLimits(admin, tenant, { storage_mb: 1 });
     const size = 40_000;
-    const answers = await Promise.all(Array.from({ length: 40 }, (_, at) => through[at % 2]!.upload(`${at} `.padEnd(size, 'x'), `${at}.txt`)));
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, at) => untilAnswered(() => through[at % 2]!.upload(`${at} `.padEnd(size, 'x'), `${at}.txt`))));
     const fitting = Math.floor(MIB / size);
     expect(answers.filter(({ status }) => status === 202)).toHaveLength(fitting);
     expect(await usedBy(tenant.client)).toMatchObject({ storage_mb: fitting * size, documents: fitting });

@@ -8,6 +8,7 @@ import { UsageRollUp } from '../../src/tenancy/usage-roll-up.js';
 import { UsageService } from '../../src/tenancy/usage.service.js';
 import type { ApiClient } from '../support/api-client.js';
 import { administrator, changeStanding, createKey, createTenant, signIn, PASSWORD, type Tenant } from '../support/factories.js';
+import { staysWithinTheHour } from '../support/hour.js';
 import { insistOn } from '../support/insisting.js';
 import { setLimits } from '../support/quotas.js';
 import { withoutSmallMonths } from '../support/months.js';
@@ -32,6 +33,8 @@ describe('the usage of a tenant', () => {
   });
   afterAll(() => server.stop());
   beforeEach(async () => {
+    // What is so many days back from now is another day behind midnight.
+    await staysWithinTheHour(10_000);
     tenant = await createTenant(server.anonymous);
     await setLimits(admin, tenant, { api_calls_per_hour: null });
   });

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UsageService } from '../../src/tenancy/usage.service.js';
 import { createKey, createTenant, eventually } from '../support/factories.js';
@@ -43,7 +43,7 @@ describe('the bytes of usage', () => {
       );
       return row!;
     };
-    return eventually(look, (seen) => seen.requests >= requests, 5000);
+    return eventually(look, (seen) => seen.requests >= requests);
   }
 
   /** Sends a body in parts, chunked unless its length is declared, and answers the status and how long the answer's body was. */
@@ -91,14 +91,17 @@ describe('the bytes of usage', () => {
     expect(bytes.in).toBeLessThan(form.join('').length + OVERHEAD);
   });
 
-  /** The beginning of an upload that claims to be longer, on a connection of its own that is cut after a while. */
+  /** The beginning of an upload that claims to be longer, on a connection of its own that is cut once all of that has come, or been refused. */
   async function beginUpload(claimedLength: string, content: string): Promise<void> {
     const { hostname, port } = new URL(server.url);
+    const accepted = once(server.app.getHttpServer(), 'connection') as Promise<[Socket]>;
     const socket = connect(Number(port), hostname);
     socket.on('error', () => undefined);
     const head = `POST /api/v1/ingest/file HTTP/1.1\r\nHost: x\r\nX-API-Key: ${key.secret}\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: ${claimedLength}\r\n\r\n`;
-    socket.write(`${head}--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n${content}`);
-    await delay(300);
+    const sent = `${head}--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n${content}`;
+    socket.write(sent);
+    const [connection] = await accepted;
+    await eventually(async () => connection.destroyed || connection.bytesRead >= sent.length, Boolean);
     socket.destroy();
   }
 

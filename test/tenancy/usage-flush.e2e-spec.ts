@@ -10,6 +10,7 @@ import { UsageRepository } from '../../src/tenancy/usage.repository.js';
 import { UsageService } from '../../src/tenancy/usage.service.js';
 import { DatabaseProxy } from '../support/database-proxy.js';
 import { createKey, createTenant, type Tenant } from '../support/factories.js';
+import { staysWithinTheHour } from '../support/hour.js';
 import { TestApp } from '../support/test-app.js';
 
 const CALL: Call = { route: 'GET /somewhere', status: 200, durationMs: 12, bytesIn: 3, bytesOut: 5 };
@@ -95,6 +96,7 @@ describe('the flush of usage', () => {
   });
 
   it('keeps what it counted while the database is away, and grows with what differs and not with the calls', async () => {
+    await staysWithinTheHour(10_000);
     const usage = await openCounter();
     count(usage, 10);
     proxy.goAway();

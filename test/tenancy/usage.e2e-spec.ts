@@ -40,7 +40,7 @@ describe('usage', () => {
 
   it('loses no call that was written when the process is killed, and of the others no more than there were', async () => {
     await callAtOnce(40);
-    await eventually(counted, ({ hourly }) => hourly === 40, 5000);
+    await eventually(counted, ({ hourly }) => hourly === 40);
     await callAtOnce(10);
     expect(await server.end('SIGKILL')).toBeNull();
     const { hourly, ofKey } = await counted();
