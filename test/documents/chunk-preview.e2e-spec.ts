@@ -1,8 +1,8 @@
 import { CHUNKING_STRATEGIES } from '../../src/common/chunking.js';
 import { MARKDOWN_PAGE } from '../fixtures/make.js';
 import { blobsOf } from '../support/disk.js';
-import { createKey, createTenant, waitForTask, type Tenant } from '../support/factories.js';
-import { quotasOf } from '../support/quotas.js';
+import { administrator, createKey, createTenant, waitForTask, type Tenant } from '../support/factories.js';
+import { quotasOf, setLimits } from '../support/quotas.js';
 import { TestApp } from '../support/test-app.js';
 
 const PREVIEW = '/process/chunks';
@@ -16,6 +16,7 @@ describe('a preview of chunks', () => {
   beforeAll(async () => {
     server = await TestApp.start();
     tenant = await createTenant(server.anonymous);
+    await setLimits(await administrator(server), tenant, { api_calls_per_hour: null });
   });
   afterAll(() => server.stop());
 

@@ -37,6 +37,19 @@ async function children(): Promise<string[]> {
   });
 }
 
+/** The same, held still: none comes to its end by itself, and being killed is all that can happen to it. */
+async function heldChildren(): Promise<string[]> {
+  const pids = await children();
+  for (const pid of pids) {
+    try {
+      process.kill(Number(pid), 'SIGSTOP');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+  return pids;
+}
+
 describe('converting', () => {
   let server: TestApp;
   let site: WebServer;
@@ -108,26 +121,28 @@ describe('converting', () => {
     onLinux('is let go when the client hangs up, its process killed', async () => {
       const call = new AbortController();
       const answer = fetch(`${server.url}/process/file`, { method: 'POST', headers: { authorization: `Bearer ${tenant.token}` }, body: form(SLOW_PAGE, 'slow.html'), signal: call.signal });
-      await eventually(children, (pids) => pids.length === 1);
-      call.abort();
+      await eventually(heldChildren, (pids) => pids.length === 1).finally(() => call.abort());
       await expect(answer).rejects.toThrow('aborted');
-      await eventually(children, (pids) => pids.length === 0, 2000);
+      await eventually(children, (pids) => pids.length === 0);
     });
 
     onLinux('waits for no turn: beyond four at once it is refused for the moment', async () => {
       const calls = Array.from({ length: 4 }, () => new AbortController());
       const slow = calls.map(({ signal }) => fetch(`${server.url}/process/file`, { method: 'POST', headers: { authorization: `Bearer ${tenant.token}` }, body: form(SLOW_PAGE, 'slow.html'), signal }));
       const settled = Promise.allSettled(slow);
-      await eventually(children, (pids) => pids.length === 4);
-      const asked = site.requests.length;
-      const body = multipart('xYzZY', [{ headers: 'name="file"; filename="a.txt"', content: 'Text.' }]);
-      const refused = [await convertUrl(site.serve('/puffins', SITE_PAGE)), await tenant.client.send('POST', '/process/file', new Uint8Array(body), { 'content-type': 'multipart/form-data; boundary=xYzZY' })];
-      for (const { status, headers, body: problem } of refused) {
-        expect([status, problem]).toMatchObject([503, { code: 'conversions_busy', retryable: true }]);
-        expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+      try {
+        await eventually(heldChildren, (pids) => pids.length === 4);
+        const asked = site.requests.length;
+        const body = multipart('xYzZY', [{ headers: 'name="file"; filename="a.txt"', content: 'Text.' }]);
+        const refused = [await convertUrl(site.serve('/puffins', SITE_PAGE)), await tenant.client.send('POST', '/process/file', new Uint8Array(body), { 'content-type': 'multipart/form-data; boundary=xYzZY' })];
+        for (const { status, headers, body: problem } of refused) {
+          expect([status, problem]).toMatchObject([503, { code: 'conversions_busy', retryable: true }]);
+          expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+        }
+        expect(site.requests).toHaveLength(asked);
+      } finally {
+        for (const call of calls) call.abort();
       }
-      expect(site.requests).toHaveLength(asked);
-      for (const call of calls) call.abort();
       await settled;
       await eventually(() => convert('Text.', 'a.txt'), ({ status }) => status === 200);
     });

@@ -35,7 +35,7 @@ describe('search', () => {
     ids = { whales, tea, lease };
     // A far larger neighbour who writes about the same.
     await Promise.all(Array.from({ length: 20 }, (_, at) => ingestText(neighbour.client, `Whales ${at}`, `Whale watching, volume ${at}. The blue whale, the grey whale and the largest animal. `.repeat(20), { chunk_size: 200, chunk_overlap: 0 })));
-  });
+  }, 60_000);
   afterAll(() => server.stop());
 
   async function search(body: object, client = tenant.client): Promise<Result[]> {

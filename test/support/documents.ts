@@ -41,7 +41,7 @@ async function compare(server: TestApp, { tenantId, userId }: Tenant): Promise<{
 }
 
 /** Waits until nothing is in flight, and there is exactly what the rows say: vectors, chunks, contents, files and counters. */
-export async function expectWhole(server: TestApp, admin: ApiClient, tenant: Tenant, withinMs = 10_000): Promise<void> {
+export async function expectWhole(server: TestApp, admin: ApiClient, tenant: Tenant, withinMs = 20_000): Promise<void> {
   const at = () => compare(server, tenant);
   const settled = await eventually(at, ({ unsettled }) => unsettled === 0, 60_000);
   const last = await eventually(at, ({ expected, seen }) => JSON.stringify(expected) === JSON.stringify(seen), withinMs).catch(() => null);

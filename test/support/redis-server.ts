@@ -1,10 +1,12 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
+import { errorCode } from '../../src/common/error-code.js';
 import { killed } from './child-process.js';
 
 const redisIsMissing = spawnSync('redis-server', ['--version']).status !== 0;
@@ -13,14 +15,24 @@ if (redisIsMissing) console.warn('skipped: there is no redis-server here');
 /** For tests that need a Redis: skipped, aloud, where none is installed. */
 export const describeWithRedis = redisIsMissing ? describe.skip : describe;
 
-/** A port that was free just now. */
+/**
+ * A port that is free, and stays it until somebody asks for this very one, also while its server is down: it lies below those that the kernel gives to
+ * whoever asks for any (on Linux from 32768), which the other tests do all the time.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    const server = createServer();
+    try {
+      await once(server.listen(port, '127.0.0.1'), 'listening');
+    } catch (error) {
+      if (errorCode(error) === 'EADDRINUSE') continue;
+      throw error;
+    }
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 /** A real Redis of one test file, which remembers nothing once it has ended. */

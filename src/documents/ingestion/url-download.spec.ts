@@ -14,6 +14,8 @@ describe('a download', () => {
   let site: Server;
   let directory: string;
   let download: UrlDownload;
+  /** As long as nobody gives up. */
+  let patient: UrlDownload;
   let url: string;
 
   beforeAll(async () => {
@@ -21,11 +23,13 @@ describe('a download', () => {
     await new Promise<void>((ready) => site.listen(0, '127.0.0.1', ready));
     url = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
     directory = await mkdtemp(path.join(tmpdir(), 'morag-download-'));
-    download = new UrlDownload(new Outbound({ allow: ['127.0.0.1'], totalTimeoutMs: 150 }), await FilesystemBlobStore.open(directory));
+    const blobs = await FilesystemBlobStore.open(directory);
+    download = new UrlDownload(new Outbound({ allow: ['127.0.0.1'], totalTimeoutMs: 150 }), blobs);
+    patient = new UrlDownload(new Outbound({ allow: ['127.0.0.1'] }), blobs);
   });
   afterEach(async () => expect(await readdir(path.join(directory, 'incoming'))).toEqual([]));
   afterAll(async () => {
-    await download.onApplicationShutdown();
+    for (const each of [download, patient]) await each.onApplicationShutdown();
     site.closeAllConnections();
     await new Promise((done) => site.close(done));
     await rm(directory, { recursive: true });
@@ -38,10 +42,10 @@ describe('a download', () => {
   it.each(['/never', '/half'])('ends with the reason of whoever gives it up (%s)', async (at) => {
     const giveUp = new AbortController();
     const asked = new Promise((resolve) => site.once('request', resolve));
-    const fetching = download.fetch(`${url}${at}`, LIMITS, giveUp.signal);
+    const fetching = patient.fetch(`${url}${at}`, LIMITS, giveUp.signal);
     await asked;
     giveUp.abort(new Error('enough'));
     await expect(fetching).rejects.toThrow('enough');
-    await expect(download.fetchInTurn(`${url}${at}`, LIMITS, giveUp.signal)).rejects.toThrow('enough');
+    await expect(patient.fetchInTurn(`${url}${at}`, LIMITS, giveUp.signal)).rejects.toThrow('enough');
   });
 });
