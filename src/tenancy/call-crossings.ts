@@ -111,13 +111,14 @@ export class CallCrossings implements OnApplicationBootstrap, OnApplicationShutd
 
   private async settle(tenantId: string, known: Known): Promise<void> {
     try {
+      let mayBeFewer: QuotaEntity | null = null;
       do {
         const passed = known.passed;
         known.passed = UNKNOWN;
         const counted = await this.rateLimits.used(tenantId, tenantSubject(tenantId));
         if (counted === null && passed === UNKNOWN) break;
-        await this.bring(tenantId, known, Math.max(counted ?? 0, passed));
-      } while (known.passed >= known.ceiling);
+        mayBeFewer = await this.bring(tenantId, known, Math.max(counted ?? 0, passed), mayBeFewer);
+      } while (mayBeFewer !== null || known.passed >= known.ceiling);
       this.isAway = false;
     } catch (error) {
       // With the next call or the next sweep.
@@ -133,17 +134,22 @@ export class CallCrossings implements OnApplicationBootstrap, OnApplicationShutd
     }
   }
 
-  private async bring(tenantId: string, known: Known, calls: number): Promise<void> {
-    const [row, level] = await this.transactions.forTenant(tenantId, async (tx): Promise<[QuotaEntity | null, QuotaLevel]> => {
+  /**
+   * Answers the row when the calls seem to have become fewer: only a count that was taken after the row was seen as it is proves that, for another
+   * process may have raised it since. `before` is the row as it was seen before these were counted.
+   */
+  private async bring(tenantId: string, known: Known, calls: number, before: QuotaEntity | null): Promise<QuotaEntity | null> {
+    const [row, level, mayBeFewer] = await this.transactions.forTenant(tenantId, async (tx): Promise<[QuotaEntity | null, QuotaLevel, boolean]> => {
       for (;;) {
         const seen = await this.quotas.find(tx);
-        if (!seen) return [null, 'below'];
+        if (!seen) return [null, 'below', false];
         const counted = levelOf({ ...seen, used: calls });
         if (counted !== 'below') known.isOurs = true;
-        const isDue = isHigher(counted, seen.level) || (counted === 'below' && seen.level !== 'below' && this.mayLower(known));
-        if (!isDue) return [seen, seen.level];
+        const isFewer = counted === 'below' && seen.level !== 'below' && this.mayLower(known);
+        const isProven = before?.level === seen.level && before.used === seen.used;
+        if (!isHigher(counted, seen.level) && !(isFewer && isProven)) return [seen, seen.level, isFewer];
         // Else another process was faster, or the limit has changed.
-        if (await this.quotas.move(tx, seen, calls)) return [seen, counted];
+        if (await this.quotas.move(tx, seen, calls)) return [seen, counted, false];
       }
     });
     known.ceiling = row ? ceilingOf(row, level) : Number.POSITIVE_INFINITY;
@@ -153,6 +159,7 @@ export class CallCrossings implements OnApplicationBootstrap, OnApplicationShutd
     } else {
       this.watched.add(tenantId);
     }
+    return mayBeFewer ? row : null;
   }
 
   /** Where each process counts for itself, few calls here say nothing of another's, nor of those before this process was started. */

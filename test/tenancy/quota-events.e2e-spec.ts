@@ -214,6 +214,24 @@ describe('a quota', () => {
       const shown = body.quotas.quotas.find((quota: { resource_type: string }) => quota.resource_type === 'api_calls_per_hour');
       expect(shown).toMatchObject({ used: 10, limit: 9, is_warning: true, is_exceeded: true });
     });
+
+    it('are not taken for fewer by a count from before another process raised the level', async () => {
+      for (let at = 1; at < 80; at++) expect((await call()).status).toBe(200);
+      await arrived(1);
+      const limits = server.app.get(RateLimits, { strict: false });
+      const used = limits.used.bind(limits);
+      let counts = 0;
+      limits.used = async (...of) => (counts++ === 0 ? 40 : used(...of));
+      try {
+        // Not through the API, which would count for its answer.
+        await server.database.query(`UPDATE tenant_quotas SET warning_threshold = 79 WHERE tenant_id = $1 AND resource = 'api_calls_per_hour'`, [tenant.tenantId]);
+        await eventually(async () => counts > 1 || (await calls()).length > 1, Boolean);
+      } finally {
+        limits.used = used;
+      }
+      await setLimits(admin, tenant, { api_calls_per_hour: 80 });
+      expect((await arrived(2)).map(({ type }) => type)).toEqual(['quota.warning', 'quota.exceeded']);
+    });
   });
 });
 
