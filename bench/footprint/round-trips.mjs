@@ -4,17 +4,26 @@ import pg from 'pg';
 /** As PostgreSQL sees the connections of the server's pool. */
 export const POOL = 'morag';
 
-/** Every query of every connection of this process, by whose connection it is: with node-postgres each is one round trip. */
+/** Every query of every connection of this process, by whose connection it is: each is one round trip, or part of the one before when that has no answer yet. */
 export class RoundTrips {
   counts = {};
   #owners = new WeakMap();
+  /** Queries that have no answer yet. */
+  #open = new WeakMap();
 
   constructor() {
     const count = (client) => this.#count(client);
+    const change = (client, by) => this.#open.set(client, (this.#open.get(client) ?? 0) + by);
+    const isWaiting = (client) => this.#open.get(client) > 0;
     const { query } = pg.Client.prototype;
     pg.Client.prototype.query = function (...sent) {
-      count(this);
-      return query.apply(this, sent);
+      if (!isWaiting(this)) count(this);
+      const answer = query.apply(this, sent);
+      if (typeof answer?.then !== 'function') return answer;
+      change(this, 1);
+      const answered = () => change(this, -1);
+      answer.then(answered, answered);
+      return answer;
     };
   }
 

@@ -32,8 +32,9 @@ async function teach({ server, plain }, route, request) {
     recorded.push({ id, ...(await server.ask({ task: 'recorded' })) });
   }
   const [first, second] = recorded;
-  const counts = recorded.map(({ transactions }) => transactions.flat().length);
-  if (counts[0] === 0 || counts[0] !== counts[1]) throw new Error(`${route} sent ${counts.join(' and then ')} statements: there is no floor to learn from it`);
+  // The start of a transaction and what sets role and tenant go together.
+  const counts = recorded.map(({ transactions }) => transactions.flat().length - transactions.length);
+  if (counts[0] === 0 || counts[0] !== counts[1]) throw new Error(`${route} took ${counts.join(' and then ')} round trips: there is no floor to learn from it`);
   await plain.ask({ task: 'learn', route, id: first.id, first: first.transactions, second: second.transactions });
   return counts[0];
 }

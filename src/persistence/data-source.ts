@@ -11,7 +11,8 @@ export function runtimeOptions(url: string, poolSize: number): PostgresDataSourc
     applicationName: 'morag',
     // A pool never waits for ever: an exhausted one answers 503 within 5 s.
     connectTimeoutMS: 5000,
-    extra: { keepAlive: true, idleTimeoutMillis: 30_000 },
+    // A statement is sent without waiting for the answer to the one before, where the caller does not wait either.
+    extra: { keepAlive: true, idleTimeoutMillis: 30_000, pipeline: true },
   };
 }
 

@@ -3,6 +3,7 @@ import { DataSource, type EntityManager, type QueryRunner } from 'typeorm';
 import { currentActor } from '../common/request-context.js';
 import { inSpan } from '../tracing/tracing.js';
 import { noticeWrites } from './noticed-writes.js';
+import { openTransaction, type Opening } from './opened-transactions.js';
 import { PoolMetrics } from './pool.metrics.js';
 import { Replica, ReplicaBehind, type Copy } from './replica.js';
 import { translatePostgresError } from './postgres-errors.js';
@@ -41,6 +42,9 @@ interface Context {
   tenantId: string;
   isReading: boolean;
 }
+
+/** The first three values of what begins a transaction. */
+const contextOf = ({ role, tenantId }: Context): string[] => [role, tenantId, actorSetting()];
 
 /** For the triggers that say who changed a row; empty is the system itself. */
 function actorSetting(): string {
@@ -103,10 +107,8 @@ export class Transactions {
     const runner = this.dataSource.createQueryRunner();
     const noticed = this.replica && context.tenantId !== '' && !context.isReading ? noticeWrites(runner) : undefined;
     try {
-      return await this.inTransaction(runner, this.pool, async () => {
-        await runner.query(context.isReading ? BEGIN_READING : BEGIN_CONTEXT, [context.role, context.tenantId, actorSetting()]);
-        return work(runner.manager);
-      });
+      const opening = { statement: context.isReading ? BEGIN_READING : BEGIN_CONTEXT, values: contextOf(context) };
+      return await this.inTransaction(runner, this.pool, opening, () => work(runner.manager));
     } finally {
       if (noticed?.mayHaveWritten) this.noteWrite(context.tenantId);
     }
@@ -114,19 +116,19 @@ export class Transactions {
 
   private onReplica<T>(context: Context, work: (manager: EntityManager) => Promise<T>, { source, position }: Copy): Promise<T> {
     const runner = source.createQueryRunner();
-    return this.inTransaction(runner, undefined, async () => {
-      const [begun] = (await runner.query(BEGIN_ON_REPLICA, [context.role, context.tenantId, actorSetting(), position])) as { shows_enough: boolean | null }[];
+    const opening = { statement: BEGIN_ON_REPLICA, values: [...contextOf(context), position] };
+    return this.inTransaction<T, { shows_enough: boolean | null }>(runner, undefined, opening, ([begun]) => {
       if (!begun?.shows_enough) throw new ReplicaBehind();
       return work(runner.manager);
     });
   }
 
-  private async inTransaction<T>(runner: QueryRunner, pool: PoolMetrics | undefined, work: () => Promise<T>): Promise<T> {
+  private async inTransaction<T, Row>(runner: QueryRunner, pool: PoolMetrics | undefined, opening: Opening, work: (opened: Row[]) => Promise<T>): Promise<T> {
     traceStatements(runner);
     try {
       await (pool ? pool.timeAcquisition(() => runner.connect()) : runner.connect());
-      await runner.startTransaction();
-      const result = await work();
+      const opened = await openTransaction<Row>(runner, opening);
+      const result = await work(opened);
       await runner.commitTransaction();
       return result;
     } catch (error) {
