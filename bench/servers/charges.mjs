@@ -8,7 +8,7 @@ const CONNECTIONS = 10;
 /** What a small document costs. */
 const COST = { documents: 1, storage_mb: 1000 };
 
-/** In a transaction of `Transactions`, by `QuotasService`: role, tenant and time limits are set, four round trips in all. */
+/** In a transaction of `Transactions`, by `QuotasService`: role, tenant and time limits are set, three round trips in all. */
 async function asTheServer(url) {
   const [{ runtimeOptions }, { Transactions }, { QuotaEntity }, { QuotasRepository }, { QuotasService }, { Metrics }] = await Promise.all(
     ['persistence/data-source.js', 'persistence/transactions.js', 'tenancy/quota.entity.js', 'tenancy/quotas.repository.js', 'tenancy/quotas.service.js', 'metrics/metrics.js'].map(from),
