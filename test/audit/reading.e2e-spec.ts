@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { get, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { get, type IncomingMessage, type ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { jest } from '@jest/globals';
 import pg from 'pg';
@@ -242,7 +242,7 @@ describe('reading the audit', () => {
         }, (rests) => rests);
         return seen;
       };
-      const answering = once(server.app.getHttpServer() as Server, 'request') as Promise<[IncomingMessage, ServerResponse]>;
+      const answering = once(server.app.getHttpServer(), 'request') as Promise<[IncomingMessage, ServerResponse]>;
       const request = get(`${server.url}/api/v1/audit/export`, { headers: { authorization: `Bearer ${many.token}` } });
       const [response] = (await once(request, 'response')) as [IncomingMessage];
       response.pause();
