@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ApiClient } from '../support/api-client.js';
 import { administrator, changeStanding, createTenant, ingestText, signIn, PASSWORD, type Tenant } from '../support/factories.js';
+import { untilAnswered } from '../support/insisting.js';
 import { quotasOf, setLimits } from '../support/quotas.js';
 import { TestApp } from '../support/test-app.js';
 
@@ -70,10 +71,10 @@ describe('what the administrator changes of a tenant', () => {
 
   it('waits for nobody in a circle, whatever the order it is named in', async () => {
     await setLimits(admin, tenant, { api_calls_per_hour: null });
-    const texts = Promise.all(Array.from({ length: 40 }, (_, at) => tenant.client.post('/api/v1/ingest/text', { title: `Text ${at}`, content: `Text number ${at}.` })));
+    const texts = Promise.all(Array.from({ length: 40 }, (_, at) => untilAnswered(() => tenant.client.post('/api/v1/ingest/text', { title: `Text ${at}`, content: `Text number ${at}.` }))));
     const changed: number[] = [];
     for (let at = 0; at < 10; at++) {
-      const { status } = await change({ quotas: ['vector_points', 'storage_mb', 'documents'].map((resource_type) => ({ resource_type, limit: 500 + at })) });
+      const { status } = await untilAnswered(() => change({ quotas: ['vector_points', 'storage_mb', 'documents'].map((resource_type) => ({ resource_type, limit: 500 + at })) }));
       changed.push(status);
     }
     expect(changed).toEqual(Array(10).fill(200));

@@ -296,7 +296,7 @@ describe('the purge of a tenant', () => {
       await locker.query('BEGIN');
       await locker.query(`UPDATE users SET role = 'USER' WHERE role = 'ADMIN' AND id <> $1`, [last.userId]);
       const answering = purge(last);
-      await eventually(() => server.database.query(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'SELECT FROM users WHERE role%'`), (waiting) => waiting.length > 0);
+      await eventually(() => server.database.query(`SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'SELECT FROM users WHERE role%'`), (waiting) => waiting.length > 0);
       await locker.query('COMMIT');
       expect(await answering).toMatchObject({ status: 409, body: { code: 'last_administrator' } });
     } finally {
@@ -349,6 +349,8 @@ describe('the purge of a tenant', () => {
       const drop = store.dropCollection.bind(store);
       let seen = -1;
       store.dropCollection = async (name) => {
+        // Another tenant's purge may still be under way.
+        if (!name.startsWith(`user_${tenant.userId}_`)) return drop(name);
         seen = (await readdir(path.join(server.dataDir, 'vectors'))).filter((entry) => entry.startsWith(`user_${tenant.userId}_`)).length;
         await drop(name);
         store.dropCollection = drop;

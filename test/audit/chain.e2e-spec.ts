@@ -4,7 +4,7 @@ import { AuditUpkeep } from '../../src/audit/audit-upkeep.service.js';
 import { AuditVerification, type ChainHead, type ChainReport } from '../../src/audit/audit-verification.js';
 import { Months } from '../../src/persistence/months.js';
 import { createTenant, type Tenant } from '../support/factories.js';
-import { insistOn } from '../support/insisting.js';
+import { insistOn, untilAnswered } from '../support/insisting.js';
 import { TestApp } from '../support/test-app.js';
 
 const NOBODY = '00000000-0000-0000-0000-000000000000';
@@ -154,7 +154,7 @@ describe('the chain of the audit', () => {
     try {
       const before = (await verify()).head!.sequence;
       const clients = [tenant.client, other.anonymous.asUser(tenant.token)];
-      const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => clients[n % 2]!.patch('/api/v1/tenant/configuration', { default_chunk_size: 1000 + n })));
+      const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => untilAnswered(() => clients[n % 2]!.patch('/api/v1/tenant/configuration', { default_chunk_size: 1000 + n }))));
       expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
       const { problem, head } = await verify();
       expect([problem, head!.sequence]).toEqual([null, before + 40]);

@@ -81,8 +81,10 @@ describe('what operators get to see of requests and jobs', () => {
     await Promise.all([site.stop(), collector.stop(), database.drop(), rm(dataDir, { recursive: true, force: true })]);
   });
 
+  /** Whole ones: what comes through a pipe may end in the middle of the next. */
   const lines = (): Record<string, unknown>[] =>
     server.printed
+      .slice(0, server.printed.lastIndexOf('\n') + 1)
       .split('\n')
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -118,7 +120,7 @@ describe('what operators get to see of requests and jobs', () => {
     expect(collector.resources[0]).toContainEqual({ key: 'service.name', value: { stringValue: 'morag-under-test' } });
 
     // The log tells the same.
-    const ofRequest = lines().find((line) => line['trace_id'] === traceId && line['route'] !== undefined)!;
+    const ofRequest = await eventually(async () => lines().find((line) => line['trace_id'] === traceId && line['route'] !== undefined), (seen) => seen !== undefined);
     expect(ofRequest).toMatchObject({ route: '/api/v1/ingest/text', tenant_id: tenant.tenantId });
   });
 
@@ -182,7 +184,7 @@ describe('what operators get to see of requests and jobs', () => {
     }
     await withEach(looked);
     expect(statuses.get(500)).toBeGreaterThan(5);
-    expect(lines().some((line) => (line['err'] as { code?: string } | undefined)?.code === '22P02')).toBe(true);
+    await eventually(async () => lines().some((line) => (line['err'] as { code?: string } | undefined)?.code === '22P02'), (seen) => seen);
   }, 120_000);
 
   it('says nothing of a document whose job fails', async () => {
@@ -196,8 +198,8 @@ describe('what operators get to see of requests and jobs', () => {
     expect(text.status).toBe(202);
     const line = await eventually(async () => lines().find((each) => each['job_id'] === text.body.task_id), (seen) => seen !== undefined);
     // Whoever looks for the request's lines finds those of its job.
-    const request = lines().find((each) => each['request_id'] === text.headers.get('x-request-id'))!;
-    expect(line).toMatchObject({ msg: 'a job attempt failed', tenant_id: tenant.tenantId, trace_id: request['trace_id'], err: { code: '42804' } });
+    const request = await eventually(async () => lines().find((each) => each['request_id'] === text.headers.get('x-request-id')), (seen) => seen !== undefined);
+    expect(line).toMatchObject({ msg: 'a job attempt failed', tenant_id: tenant.tenantId, trace_id: request!['trace_id'], err: { code: '42804' } });
   });
 
   it('and in all of what the process wrote and exported there was no canary', async () => {
