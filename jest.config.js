@@ -27,5 +27,6 @@ export default {
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   // One more than the two cores: many tests wait, for a lease to run out or a process to start.
   maxWorkers: 3,
-  testTimeout: 30_000,
+  // It only ends what hangs: several processes start in some tests, on a machine that may be busy.
+  testTimeout: 60_000,
 };

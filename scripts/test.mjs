@@ -42,7 +42,7 @@ const jest = spawn(process.execPath, ['--experimental-vm-modules', '--no-warning
   stdio: 'inherit',
   env,
 });
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => jest.kill(signal));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => jest.kill(signal));
 jest.once('exit', (code) => {
   if (scratch) rmSync(scratch, { recursive: true, force: true });
   process.exit(code ?? 1);

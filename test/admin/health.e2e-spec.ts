@@ -95,10 +95,9 @@ describe('the administrator’s view of the health', () => {
     try {
       await client.query('BEGIN');
       await client.query('LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE');
-      // A part is waited for for three seconds, a statement for thirty.
       const begun = performance.now();
       const pages = await Promise.all(Array.from({ length: 15 }, () => pageOf(admin)));
-      expect(performance.now() - begun).toBeLessThan(15_000);
+      expect(performance.now() - begun).toBeLessThan(6000);
       for (const page of pages) expect(page).toMatchObject({ status: 'degraded', jobs: null, totals: { tenants: expect.any(Number) } });
     } finally {
       await client.query('ROLLBACK');
@@ -164,7 +163,7 @@ describeWithRedis('the administrator’s view of Redis', () => {
     redis.hang();
     const begun = performance.now();
     const hanging = await redisIs('down');
-    expect(performance.now() - begun).toBeLessThan(15_000);
+    expect(performance.now() - begun).toBeLessThan(5000);
     expect(hanging).toMatchObject({ status: 'degraded', problems: [expect.stringMatching(/^redis: /)], totals: { tenants: 1 } });
     redis.resume();
     await redisIs('up');

@@ -1,5 +1,5 @@
-import { isDeepStrictEqual } from 'node:util';
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { migrationOptions } from '../../src/persistence/data-source.js';

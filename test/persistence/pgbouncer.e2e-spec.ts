@@ -6,6 +6,7 @@ import { readEnv } from '../../src/config/env.js';
 import { requireUsableAddresses } from '../../src/persistence/database-addresses.js';
 import type { ApiClient } from '../support/api-client.js';
 import { createKey, createTenant, eventually, ingestText, signIn, type Tenant } from '../support/factories.js';
+import { untilAnswered } from '../support/insisting.js';
 import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
 import { quotasOf, setLimits } from '../support/quotas.js';
 import { Sandbox } from '../support/sandbox.js';
@@ -63,7 +64,7 @@ describeWithPgBouncer('behind PgBouncer in transaction mode, five connections fo
     const tenant = await createTenant(first.client);
     await setLimits(admin, tenant, { databases: 6 });
     const beside = second.client.asUser(tenant.token);
-    const answers = await Promise.all(Array.from({ length: 16 }, (_, n) => (n % 2 ? tenant.client : beside).post('/api/v1/databases', { name: `base-${n}` })));
+    const answers = await Promise.all(Array.from({ length: 16 }, (_, n) => untilAnswered(() => (n % 2 ? tenant.client : beside).post('/api/v1/databases', { name: `base-${n}` }))));
     const held = (await quotasOf(tenant.client))['databases']!.used;
     expect(held).toBe(6);
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(6 - 1);
@@ -108,7 +109,7 @@ describeWithPgBouncer('behind PgBouncer in transaction mode, five connections fo
         ['/auth/me', (body: { email: string }) => body.email] as const,
         ['/api/v1/tenant/info', (body: { tenant_id: string }) => body.tenant_id] as const,
       ][Math.floor(n / 6) % 3]!;
-      const { status, body } = await client.get(path);
+      const { status, body } = await untilAnswered(() => client.get(path));
       return status === 200 && [`own-${n % tenants.length}`, tenant.email, tenant.tenantId].includes(idsOf(body));
     };
     const right = await Promise.all(Array.from({ length: 240 }, (_, n) => ownOnly(n)));

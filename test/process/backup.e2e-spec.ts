@@ -1,5 +1,3 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cp, mkdir, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -14,35 +12,12 @@ import { createKey, createTenant, eventually, ingestText, PASSWORD, signIn, wait
 import { usedBy } from '../support/quotas.js';
 import { reconcile } from '../support/reconciliation.js';
 import { Sandbox } from '../support/sandbox.js';
-import type { ServerProcess } from '../support/server-process.js';
+import { ServerProcess } from '../support/server-process.js';
 
 const ADMIN = { ADMIN_EMAIL: 'admin@example.com', ADMIN_PASSWORD: 'the-test-administrator' };
 
 /** One of the commands as a process of its own. */
-class Command {
-  output = '';
-
-  private constructor(readonly child: ChildProcess) {
-    for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
-  }
-
-  static run(name: 'backup' | 'restore' | 'reconcile', env: Record<string, string>, ...args: string[]): Command {
-    return new Command(spawn(process.execPath, [path.resolve(`scripts/${name}.mjs`), ...args], { env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] }));
-  }
-
-  async says(pattern: RegExp): Promise<void> {
-    while (!pattern.test(this.output)) {
-      if (this.child.exitCode !== null) throw new Error(`it ended: ${this.output}`);
-      await Promise.race([once(this.child.stdout!, 'data'), once(this.child, 'close')]);
-    }
-  }
-
-  /** Its exit code; null when a signal killed it. */
-  async ended(): Promise<number | null> {
-    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, 'close');
-    return this.child.exitCode;
-  }
-}
+const run = (name: 'backup' | 'restore' | 'reconcile', env: Record<string, string>, ...args: string[]): ServerProcess => ServerProcess.launch(env, args, path.resolve(`scripts/${name}.mjs`));
 
 const titlesIn = async (client: ApiClient, query: string): Promise<string[]> =>
   ((await client.post('/api/v1/search', { query, mode: 'hybrid', databases: ['default'], top_k: 20 })).body.results as { citation: { document_title: string } }[]).map(({ citation }) => citation.document_title).toSorted();
@@ -110,12 +85,12 @@ describe('npm run backup and npm run restore', () => {
 
   it('leaves nothing when it is stopped, and nothing that passes for a backup when it is killed', async () => {
     const release = await holdVectors();
-    const stopped = Command.run('backup', env, '--out', backup);
+    const stopped = run('backup', env, '--out', backup);
     await stopped.says(/tables, \d+ rows/);
     stopped.child.kill('SIGTERM');
-    expect([await stopped.ended(), stopped.output]).toEqual([1, expect.stringMatching(/\nbackup: stopped; there is no backup\n$/)]);
+    expect([await stopped.ended(), stopped.printed]).toEqual([1, expect.stringMatching(/\nbackup: stopped; there is no backup\n$/)]);
     expect(await readdir(path.dirname(backup))).toEqual([]);
-    const killed = Command.run('backup', env, '--out', backup);
+    const killed = run('backup', env, '--out', backup);
     await killed.says(/tables, \d+ rows/);
     killed.child.kill('SIGKILL');
     expect(await killed.ended()).toBeNull();
@@ -127,16 +102,16 @@ describe('npm run backup and npm run restore', () => {
 
   it('copies one moment while others write: what was replaced and deleted since is in it, and is removed only afterwards', async () => {
     const release = await holdVectors();
-    const copying = Command.run('backup', env, '--out', backup);
+    const copying = run('backup', env, '--out', backup);
     await copying.says(/tables, \d+ rows/);
-    const second = Command.run('backup', env, '--out', `${backup}-2`);
+    const second = run('backup', env, '--out', `${backup}-2`);
     await ingestText(tenant.client, 'replaced', 'Sharks after.', { replace_existing: true, document_id: ids.replaced });
     expect((await tenant.client.delete(`/api/v1/documents/${ids.deleted}`)).status).toBe(204);
     await ingestText(tenant.client, 'late', 'Whales that came late.');
     await eventually(putOff, (n) => n === 2);
-    expect([await second.ended(), second.output]).toEqual([1, 'backup: Another backup of this database is being made. Wait until it has ended.\n']);
+    expect([await second.ended(), second.printed]).toEqual([1, 'backup: Another backup of this database is being made. Wait until it has ended.\n']);
     await release();
-    expect([await copying.ended(), copying.output]).toEqual([0, expect.stringContaining('The backup is whole.')]);
+    expect([await copying.ended(), copying.printed]).toEqual([0, expect.stringContaining('The backup is whole.')]);
     expect(await readdir(path.dirname(backup))).toEqual(['backup']);
     for (const file of await filesIn(backup)) expect((await stat(path.join(backup, file))).mode & 0o777).toBe(0o600);
     expect((await stat(backup)).mode & 0o777).toBe(0o700);
@@ -178,8 +153,8 @@ describe('npm run backup and npm run restore', () => {
   it('restores that moment into an empty directory: accounts, keys, documents, files, vectors, sealed secrets and work that waited', async () => {
     expect(await server.end()).toBe(0);
     const restored = { ...env, DATA_DIR: await sandbox.dataDir() };
-    const restoring = Command.run('restore', restored, '--from', backup);
-    expect([await restoring.ended(), restoring.output]).toEqual([0, expect.stringContaining('The restore is done')]);
+    const restoring = run('restore', restored, '--from', backup);
+    expect([await restoring.ended(), restoring.printed]).toEqual([0, expect.stringContaining('The restore is done')]);
     const asked = embeddings.requests;
     embeddings.release();
     server = await sandbox.start(restored);
@@ -196,8 +171,8 @@ describe('npm run backup and npm run restore', () => {
     expect(await usedBy(client)).toMatchObject({ documents: 4, databases: 2, api_keys: 1 });
     const admin = server.client.asUser(await signIn(server.client, ADMIN.ADMIN_EMAIL, ADMIN.ADMIN_PASSWORD));
     expect((await reconcile(admin)).drifts).toEqual([]);
-    const stores = Command.run('reconcile', restored);
-    expect([await stores.ended(), stores.output]).toEqual([0, expect.stringMatching(/4 documents looked at: 0 without their file[^]* 0 with more or fewer vectors/)]);
+    const stores = run('reconcile', restored);
+    expect([await stores.ended(), stores.printed]).toEqual([0, expect.stringMatching(/4 documents looked at: 0 without their file[^]* 0 with more or fewer vectors/)]);
   }, 120_000);
 
   it('goes on as an installation of its own, in which what is replaced and deleted goes', async () => {
@@ -212,7 +187,7 @@ describe('npm run backup and npm run restore', () => {
   });
 
   it('say what they do, and what they do not understand', async () => {
-    const runs = [Command.run('backup', {}, '--help'), Command.run('backup', {}), Command.run('backup', { DATA_DIR: '/nowhere' }, '--out', '/nowhere/else'), Command.run('restore', {}, '--form', 'x')];
+    const runs = [run('backup', {}, '--help'), run('backup', {}), run('backup', { DATA_DIR: '/nowhere' }, '--out', '/nowhere/else'), run('restore', {}, '--form', 'x')];
     expect(await Promise.all(runs.map((run) => run.ended()))).toEqual([0, 1, 1, 1]);
     expect(runs.map(({ output }) => output)).toEqual([
       expect.stringContaining('--without-secrets'),

@@ -1,4 +1,5 @@
-import { readdir, stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import path from 'node:path';
 import { ApiClient } from '../support/api-client.js';
@@ -55,7 +56,8 @@ describeWithNginx('two API processes behind deploy/nginx.conf', () => {
   /** Of files that are still arriving. */
   async function arrivingBytes(): Promise<number> {
     const incoming = path.join(server.dataDir, 'blobs/incoming');
-    const sizes = await Promise.all((await readdir(incoming)).map(async (name) => (await stat(path.join(incoming, name))).size));
+    // Whatever has gone meanwhile has no size.
+    const sizes = await Promise.all((await readdir(incoming)).map(async (name) => statSync(path.join(incoming, name), { throwIfNoEntry: false })?.size ?? 0));
     return sizes.reduce((sum, size) => sum + size, 0);
   }
 

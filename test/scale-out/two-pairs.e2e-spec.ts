@@ -3,6 +3,7 @@ import type { Sent } from '../chaos/world.js';
 import { EventStream } from '../support/event-stream.js';
 import { createKey, eventually, type Tenant } from '../support/factories.js';
 import { staysWithinTheHour } from '../support/hour.js';
+import { untilAnswered } from '../support/insisting.js';
 import { usedBy } from '../support/quotas.js';
 import { describeWithRedis } from '../support/redis-server.js';
 import { Endpoint, register } from '../support/webhook-receiver.js';
@@ -100,7 +101,7 @@ describeWithRedis('two API processes and two workers on one PostgreSQL and one R
 
   it('let exactly as many documents in as a quota has room for, of three times as many at once', async () => {
     const tenant = await pairs.newTenant({ documents: 12 });
-    const answers = await Promise.all(Array.from({ length: 36 }, () => pairs.send(pairs.compose(tenant))));
+    const answers = await Promise.all(Array.from({ length: 36 }, () => pairs.compose(tenant)).map((sent) => untilAnswered(() => pairs.send(sent))));
     const statuses = answers.map(({ status, body }) => `${status} ${body.code ?? ''}`).toSorted();
     expect(statuses).toEqual([...Array<string>(12).fill('202 '), ...Array<string>(24).fill('429 quota_exceeded')]);
     expect(await usedBy(tenant.client)).toMatchObject({ documents: 12 });
