@@ -188,8 +188,8 @@ describe('npm run backup and npm run restore', () => {
 
   it('say what they do, and what they do not understand', async () => {
     const runs = [run('backup', {}, '--help'), run('backup', {}), run('backup', { DATA_DIR: '/nowhere' }, '--out', '/nowhere/else'), run('restore', {}, '--form', 'x')];
-    expect(await Promise.all(runs.map((run) => run.ended()))).toEqual([0, 1, 1, 1]);
-    expect(runs.map(({ output }) => output)).toEqual([
+    expect(await Promise.all(runs.map((each) => each.ended()))).toEqual([0, 1, 1, 1]);
+    expect(runs.map(({ printed }) => printed)).toEqual([
       expect.stringContaining('--without-secrets'),
       'backup: --out DIR says where to. See --help.\n',
       'backup: There is no installation in DATA_DIR /nowhere. Set the variables that the server has.\n',
